@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a campaign must have reached to have proved anything.
+
+A clean campaign that never reused an anon_vma says nothing about reuse. Each goal is a shape
+that the model notes (``World.mark``) when it happens; a campaign that misses a required one
+ends with "nothing proved".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from invariants.base import every_kernel
+from model.kernels import Kernel, Reuse, WipeOnFork
+
+
+@attrs.frozen
+class Goal:
+    """A shape to be reached at least once.
+
+    Attributes:
+        id: Name of the mark.
+        statement: What was seen.
+        required: Whether a campaign without it has proved nothing.
+        applies_to: Tells whether the kernel can reach it at all.
+    """
+
+    id: str
+    statement: str
+    required: bool = True
+    applies_to: Callable[[Kernel], bool] = every_kernel
+
+
+def _reuses(kernel: Kernel) -> bool:
+    return kernel.reuse is not Reuse.NONE
+
+
+def _wipes(kernel: Kernel) -> bool:
+    return kernel.wipe_on_fork is WipeOnFork.PRESENT
+
+
+def _has_ancestors(kernel: Kernel) -> bool:
+    return kernel.name != "textbook"
+
+
+GOALS: tuple[Goal, ...] = (
+    Goal("faulted-forked", "a VMA with an anon_vma was cloned by fork"),
+    Goal(
+        "ancestor-reused",
+        "a fork took over an ancestor's anon_vma instead of allocating one",
+        applies_to=_reuses,
+    ),
+    Goal("anon_vma-vacant", "an anon_vma lost its last VMA while descendants still need it"),
+    Goal("page-copied", "a write to a shared page copied it"),
+    Goal(
+        "page-moved-to-own-anon_vma",
+        "the last user of an inherited page wrote to it: kept, and moved to its own anon_vma",
+        applies_to=_has_ancestors,
+    ),
+    Goal("neighbour-adopted", "a first fault adopted the anon_vma of an adjacent VMA"),
+    Goal("faulted-split", "a VMA with an anon_vma was split"),
+    Goal("faulted-merged", "two VMAs with an anon_vma became one"),
+    Goal("faulted-moved", "mremap cloned a VMA with an anon_vma to another place"),
+    Goal(
+        "unfaulted-absorbed-faulted",
+        "a VMA without anon_vma absorbed one with, and cloned its chain",
+        required=False,
+    ),
+    Goal(
+        "wiped-on-fork",
+        "a VM_WIPEONFORK mapping reached a child empty",
+        applies_to=_wipes,
+    ),
+)
+
+
+def goals_for(kernel: Kernel) -> tuple[Goal, ...]:
+    """Return the goals that a kernel can reach."""
+    return tuple(goal for goal in GOALS if goal.applies_to(kernel))
+
+
+def missed(kernel: Kernel, marks: dict[str, int]) -> tuple[Goal, ...]:
+    """Return the required goals of a kernel that ``marks`` does not show."""
+    return tuple(g for g in goals_for(kernel) if g.required and not marks.get(g.id))

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reuse at fork, growth, and the preconditions of anon_vma_clone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from invariants.base import Invariant, InvariantViolation, Kind
+from invariants.chain import live_vmas
+from invariants.counts import count_children
+from model.structs import AnonVma, CloneOperation, VmAreaStruct, World
+
+
+class ReuseFree(InvariantViolation):
+    """fork took over an anon_vma that was not free."""
+
+    law: ClassVar[str] = "reuse-free"
+
+
+def check_reuse_free(world: World) -> None:
+    """Check each reuse of the last operation: nobody else's anon_vma, fewer than two children."""
+    for event in world.reused:
+        anon_vma, taker = event.anon_vma, event.vma
+        for vma in live_vmas(world):
+            if vma.anon_vma is anon_vma and vma is not taker:
+                message = (
+                    f"fork gave anon_vma#{anon_vma.serial} to vma#{taker.serial} "
+                    f"({taker.vm_mm.name}) while vma#{vma.serial} ({vma.vm_mm.name}) has it as its "
+                    "anon_vma"
+                )
+                raise ReuseFree("in-use", message)
+        children = count_children(world).get(anon_vma, 0)
+        if children > 1:
+            message = (
+                f"fork gave anon_vma#{anon_vma.serial} to vma#{taker.serial} "
+                f"({taker.vm_mm.name}) although {children} anon_vmas have it as their parent"
+            )
+            raise ReuseFree("two-children", message)
+
+
+class ActiveOneMm(InvariantViolation):
+    """Two processes put their new pages under one anon_vma."""
+
+    law: ClassVar[str] = "active-one-mm"
+
+
+def check_active_one_mm(world: World) -> None:
+    """Check that the VMAs with one ``anon_vma`` all belong to one mm."""
+    owner: dict[AnonVma, VmAreaStruct] = {}
+    for vma in live_vmas(world):
+        if vma.anon_vma is None:
+            continue
+        first = owner.setdefault(vma.anon_vma, vma)
+        if first.vm_mm is not vma.vm_mm:
+            message = (
+                f"anon_vma#{vma.anon_vma.serial} is the anon_vma of vma#{first.serial} "
+                f"({first.vm_mm.name}) and of vma#{vma.serial} ({vma.vm_mm.name})"
+            )
+            raise ActiveOneMm("two-mms", message)
+
+
+class Growth(InvariantViolation):
+    """A tree has more anon_vmas than reuse should have let it have."""
+
+    law: ClassVar[str] = "growth"
+
+
+def check_growth(world: World) -> None:
+    """Check the number of anon_vmas of each tree against its peak number of VMAs."""
+    sizes: dict[AnonVma, int] = {}
+    for anon_vma in world.anon_vmas.values():
+        sizes[anon_vma.root] = sizes.get(anon_vma.root, 0) + 1
+    for root, size in sizes.items():
+        if size > 2 * root.peak_vmas + 1:
+            message = (
+                f"the tree of anon_vma#{root.serial} has {size} anon_vmas, but never had more than "
+                f"{root.peak_vmas} VMAs at a time"
+            )
+            raise Growth("unbounded", message)
+
+
+class ClonePreconditions(InvariantViolation):
+    """anon_vma_clone was called on VMAs it is not made for."""
+
+    law: ClassVar[str] = "clone-preconditions"
+
+
+def check_anon_vma_clone(
+    dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation
+) -> None:
+    """Check what 7.0 asserts at the entry of anon_vma_clone (its function of this name)."""
+    what = f"anon_vma_clone(vma#{dst.serial}, vma#{src.serial}) for {operation.value}"
+    if dst.anon_vma_chain:
+        message = f"{what}: the destination's chain is not empty"
+        raise ClonePreconditions("dst-chain", message)
+    if src.anon_vma is None and src.anon_vma_chain:
+        message = f"{what}: the source has no anon_vma, but a chain"
+        raise ClonePreconditions("src-chain", message)
+    if dst.anon_vma is not None and dst.anon_vma is not src.anon_vma:
+        message = f"{what}: the destination has anon_vma#{dst.anon_vma.serial}, not the source's"
+        raise ClonePreconditions("dst-anon_vma", message)
+    if operation is CloneOperation.FORK:
+        if dst.anon_vma is not None:
+            message = f"{what}: the child's VMA still has its parent's anon_vma#{dst.anon_vma.serial}"
+            raise ClonePreconditions("fork-inherits", message)
+        return
+    if dst.vm_mm is not src.vm_mm:
+        message = f"{what}: {dst.vm_mm.name} and {src.vm_mm.name} are different processes"
+        raise ClonePreconditions("other-mm", message)
+    if src.anon_vma is not None and dst.anon_vma is None:
+        message = f"{what}: the destination has no anon_vma, which would permit a reuse"
+        raise ClonePreconditions("dst-unset", message)
+    if operation is CloneOperation.MERGE_UNFAULTED and len(src.anon_vma_chain) != 1:
+        message = (
+            f"{what}: the source's chain has {len(src.anon_vma_chain)} entries; a fork's clone is "
+            "not merged with an unfaulted VMA"
+        )
+        raise ClonePreconditions("merge-fork-child", message)
+
+
+LAWS = (
+    Invariant(
+        id="clone-preconditions",
+        statement="anon_vma_clone starts from an empty chain and, at fork, without an anon_vma.",
+        source="mm/rmap.c of 7.0, check_anon_vma_clone",
+        kind=Kind.DOCUMENTED,
+        check=None,
+        noticed="at the entry of anon_vma_clone",
+    ),
+    Invariant(
+        id="reuse-free",
+        statement="fork reuses only an anon_vma without an active VMA and with at most one child.",
+        source="mm/rmap.c, anon_vma_clone: comment; 2555283eb40d (in v6.0)",
+        kind=Kind.SAFETY,
+        check=check_reuse_free,
+    ),
+    Invariant(
+        id="active-one-mm",
+        statement="VMAs with the same anon_vma belong to one process.",
+        source="mm/rmap.c, anon_vma_fork: the anon_vma where our new (COWed) pages go",
+        kind=Kind.SAFETY,
+        check=check_active_one_mm,
+    ),
+    Invariant(
+        id="growth",
+        statement="A tree has at most twice its peak number of live VMAs plus one anon_vmas.",
+        source="7a3ef208e662 (in v3.19); as a bound on peaks it is derived, see docs/laws.md",
+        kind=Kind.POLICY,
+        check=check_growth,
+    ),
+)

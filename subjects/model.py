@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A model kernel as a subject: it executes operations and shows its World.
+
+Beside the kernel runs the obvious specification of memory under fork: every process has a
+private copy. It is one dictionary per process (``World.expected``), knows nothing of anon_vmas,
+and is what the COW isolation law compares page tables with.
+"""
+
+from __future__ import annotations
+
+from model.fork import copy_process, do_exit, mm_init
+from model.kernels import Kernel
+from model.madvise import Advice, sys_madvise
+from model.memory import access, load, store
+from model.mmap import sys_mmap, sys_munmap
+from model.mprotect import sys_mprotect
+from model.mremap import sys_mremap
+from model.structs import (
+    EFAULT,
+    VM_DONTCOPY,
+    VM_READ,
+    VM_WIPEONFORK,
+    VM_WRITE,
+    MmStruct,
+    World,
+)
+from strategies.ops import FIRST_PROCESS, Op, OpKind
+
+_PROT = {"r--": VM_READ, "rw-": VM_READ | VM_WRITE}
+_ADVICE = {advice.value: advice for advice in Advice}
+
+
+class ModelSubject:
+    """One run of a model kernel from an empty first process.
+
+    Attributes:
+        world: The present state.
+        writes: Number of writes so far; each stores its own number.
+    """
+
+    __slots__ = ("_apply", "world", "writes")
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Start ``kernel`` with one process, whose arena is empty."""
+        self.world = World(kernel)
+        self.writes = 0
+        self.world.mms[FIRST_PROCESS] = mm_init(FIRST_PROCESS)
+        self.world.expected[FIRST_PROCESS] = {}
+        self._apply = {
+            OpKind.MMAP: self._mmap,
+            OpKind.TOUCH: self._touch,
+            OpKind.FORK: self._fork,
+            OpKind.EXIT: self._exit,
+            OpKind.MUNMAP: self._munmap,
+            OpKind.MPROTECT: self._mprotect,
+            OpKind.MADVISE: self._madvise,
+            OpKind.MREMAP: self._mremap,
+        }
+
+    def apply(self, op: Op) -> int | None:
+        """Execute one operation.
+
+        Returns:
+            What the system call returns (a negative errno on failure; for a read, the number
+            found), or None for a recorded no-op: the process is unknown or dead, or the child's
+            label is taken.
+
+        Raises:
+            ModelViolation: The kernel did what no kernel may do.
+        """
+        world = self.world
+        mm = world.mms.get(op.process)
+        if mm is None:
+            return None
+        world.allocations = 0
+        if world.reused:
+            world.reused.clear()
+        return self._apply[op.kind](mm, op)
+
+    def _mmap(self, mm: MmStruct, op: Op) -> int:
+        return sys_mmap(self.world, mm, op.page, op.pages, _PROT[op.prot])
+
+    def _touch(self, mm: MmStruct, op: Op) -> int:
+        page = op.page
+        if op.access == "read":
+            error = access(self.world, mm, page, write=False)
+            return error or load(mm, page)
+        error = access(self.world, mm, page, write=True)
+        if not error:
+            self.writes += 1
+            store(self.world, mm, page, self.writes)
+            self.world.expected[op.process][page] = self.writes
+        return error
+
+    def _fork(self, mm: MmStruct, op: Op) -> int | None:
+        world = self.world
+        if op.child in world.expected:
+            return None
+        error = copy_process(world, mm, op.child)
+        memory = world.expected[op.process]
+        if not error:
+            world.expected[op.child] = memory = memory.copy()
+            for vma in mm.mmap:
+                if vma.vm_flags & (VM_DONTCOPY | VM_WIPEONFORK):
+                    for page in range(vma.vm_start, vma.vm_end):
+                        memory.pop(page, None)
+        return error
+
+    def _exit(self, mm: MmStruct, op: Op) -> int:
+        do_exit(self.world, mm)
+        self.world.expected[op.process] = {}
+        return 0
+
+    def _forget(self, op: Op, first: int) -> None:
+        memory = self.world.expected[op.process]
+        for page in range(first, first + op.pages):
+            memory.pop(page, None)
+
+    def _munmap(self, mm: MmStruct, op: Op) -> int:
+        error = sys_munmap(self.world, mm, op.page, op.pages)
+        if not error:
+            self._forget(op, op.page)
+        return error
+
+    def _mprotect(self, mm: MmStruct, op: Op) -> int:
+        return sys_mprotect(self.world, mm, op.page, op.pages, _PROT[op.prot])
+
+    def _madvise(self, mm: MmStruct, op: Op) -> int:
+        error = sys_madvise(self.world, mm, op.page, op.pages, _ADVICE[op.advice])
+        if op.advice == "dontneed":
+            self._forget(op, op.page)
+        return error
+
+    def _mremap(self, mm: MmStruct, op: Op) -> int:
+        ret = sys_mremap(self.world, mm, op.page, op.pages, op.target)
+        memory = self.world.expected[op.process]
+        if ret == op.target:
+            moved = [
+                (page + op.target - op.page, memory.pop(page))
+                for page in range(op.page, op.page + op.pages)
+                if page in memory
+            ]
+            self._forget(op, op.target)
+            memory.update(moved)
+        elif ret == -EFAULT:
+            self._drop_unmapped(mm, op)
+        return ret
+
+    def _drop_unmapped(self, mm: MmStruct, op: Op) -> None:
+        # A refused move may have unmapped its target already; whether it did is the kernel's
+        # choice of order, so the address space is asked.
+        memory = self.world.expected[op.process]
+        for page in range(op.target, op.target + op.pages):
+            if not any(vma.vm_start <= page < vma.vm_end for vma in mm.mmap):
+                memory.pop(page, None)
