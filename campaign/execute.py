@@ -85,15 +85,39 @@ def execute(kernel: Kernel, ops: Iterable[Op], *, full: bool = True) -> Executio
                 effective += 1
                 check(world)
             step += 1
-        if not full:
+        if not full and step:
+            step -= 1
             checker.full(world)
+            step += 1
     except ModelViolation as violation:
         kind = op.kind.value if op is not None else ""
         defects = tuple(d.id for d in known_defects(kernel, violation.law))
-        at = min(step, max(step - 1, 0)) if op is None else step
-        finding = Finding(violation.law, violation.clause, kind, at, str(violation), defects)
+        finding = Finding(violation.law, violation.clause, kind, step, str(violation), defects)
         return Execution(finding, step + 1, effective, world.marks)
     return Execution(None, step, effective, world.marks)
+
+
+class ModelRun:
+    """One run of a model kernel under the laws, step by step (what the state machine drives)."""
+
+    __slots__ = ("_checker", "_subject", "world")
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Start ``kernel`` with one process and nothing mapped."""
+        self._subject = ModelSubject(kernel)
+        self.world = self._subject.world
+        self._checker = Checker(kernel)
+        self._checker.attach(self.world)
+
+    def step(self, op: Op) -> int | None:
+        """Execute one operation and check every law; return what the system call returns."""
+        ret = self._subject.apply(op)
+        self._checker.step(self.world)
+        return ret
+
+    def finish(self) -> None:
+        """Run every law in full."""
+        self._checker.full(self.world)
 
 
 def find(kernel: Kernel, ops: Sequence[Op]) -> Finding | None:

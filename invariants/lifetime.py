@@ -31,19 +31,7 @@ def check_use_after_free(world: World) -> None:
                 message = f"{mm.name} page {address} shows {pte.page!r}"
                 raise FreedReachable("page", message)
     for anon_vma in world.anon_vmas.values():
-        if anon_vma.root not in anon_vmas:
-            message = f"anon_vma#{anon_vma.serial} has root {anon_vma.root!r}"
-            raise FreedReachable("root", message)
-        if anon_vma.parent not in anon_vmas:
-            message = f"anon_vma#{anon_vma.serial} has parent {anon_vma.parent!r}"
-            raise FreedReachable("parent", message)
-        for avc in anon_vma.rb_root:
-            if avc not in avcs:
-                message = f"the tree of anon_vma#{anon_vma.serial} holds {avc!r}"
-                raise FreedReachable("tree", message)
-            if avc.vma not in vmas:
-                message = f"avc#{avc.serial} in the tree of anon_vma#{anon_vma.serial} has vma {avc.vma!r}"
-                raise FreedReachable("avc-vma", message)
+        _check_anon_vma(anon_vma, vmas, avcs, anon_vmas)
     for page in world.pages.values():
         if page.mapping is not None and page.mapping not in anon_vmas:
             message = f"page#{page.serial} has mapping {page.mapping!r}"
@@ -61,6 +49,28 @@ def _check_vma(vma: VmAreaStruct, avcs: set[AnonVmaChain], anon_vmas: set[AnonVm
         if avc.anon_vma not in anon_vmas:
             message = f"avc#{avc.serial} of vma#{vma.serial} has anon_vma {avc.anon_vma!r}"
             raise FreedReachable("avc-anon_vma", message)
+
+
+def _check_anon_vma(
+    anon_vma: AnonVma,
+    vmas: set[VmAreaStruct],
+    avcs: set[AnonVmaChain],
+    anon_vmas: set[AnonVma],
+) -> None:
+    shown = f"anon_vma#{anon_vma.serial}"
+    if anon_vma.root not in anon_vmas:
+        message = f"{shown} has root {anon_vma.root!r}"
+        raise FreedReachable("root", message)
+    if anon_vma.parent not in anon_vmas:
+        message = f"{shown} has parent {anon_vma.parent!r}"
+        raise FreedReachable("parent", message)
+    for avc in anon_vma.rb_root:
+        if avc not in avcs:
+            message = f"the tree of {shown} holds {avc!r}"
+            raise FreedReachable("tree", message)
+        if avc.vma not in vmas:
+            message = f"avc#{avc.serial} in the tree of {shown} has vma {avc.vma!r}"
+            raise FreedReachable("avc-vma", message)
 
 
 class Leak(InvariantViolation):

@@ -85,9 +85,7 @@ class ClonePreconditions(InvariantViolation):
     law: ClassVar[str] = "clone-preconditions"
 
 
-def check_anon_vma_clone(
-    dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation
-) -> None:
+def check_anon_vma_clone(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation) -> None:
     """Check what 7.0 asserts at the entry of anon_vma_clone (its function of this name)."""
     what = f"anon_vma_clone(vma#{dst.serial}, vma#{src.serial}) for {operation.value}"
     if dst.anon_vma_chain:
@@ -101,7 +99,9 @@ def check_anon_vma_clone(
         raise ClonePreconditions("dst-anon_vma", message)
     if operation is CloneOperation.FORK:
         if dst.anon_vma is not None:
-            message = f"{what}: the child's VMA still has its parent's anon_vma#{dst.anon_vma.serial}"
+            message = (
+                f"{what}: the child's VMA still has its parent's anon_vma#{dst.anon_vma.serial}"
+            )
             raise ClonePreconditions("fork-inherits", message)
         return
     if dst.vm_mm is not src.vm_mm:

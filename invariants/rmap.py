@@ -161,8 +161,6 @@ def check_anon_exclusive(world: World) -> None:
                 raise AnonExclusive("writable", message)
 
 
-
-
 LAWS = (
     Invariant(
         id="mapping-tree-empty",

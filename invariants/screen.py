@@ -136,10 +136,9 @@ def _trees_hold(world: World, links: list[AnonVmaChain], active: dict[AnonVma, i
                 return False
     else:
         for anon_vma in anon_vmas:
-            if (
-                anon_vma.degree != active.get(anon_vma, 0) + children.get(anon_vma, 0)
-                or anon_vma.refcount != members.get(anon_vma, 1)
-            ):
+            if anon_vma.degree != active.get(anon_vma, 0) + children.get(
+                anon_vma, 0
+            ) or anon_vma.refcount != members.get(anon_vma, 1):
                 return False
     return not world.held
 
@@ -187,9 +186,7 @@ def pages_hold(world: World) -> bool:
                 written += 1
             if content != expected.get(address, 0):
                 return False
-            if pte.write and (
-                page.mapcount != 1 or (knows_exclusive and not page.anon_exclusive)
-            ):
+            if pte.write and (page.mapcount != 1 or (knows_exclusive and not page.anon_exclusive)):
                 return False
         if written != len(expected):
             return False

@@ -30,16 +30,15 @@ def anon_vma_interval_tree_insert(w: World, avc: AnonVmaChain, anon_vma: AnonVma
     """Insert an entry behind those with the same start; the root must be write-locked."""
     anon_vma_assert_write_locked(anon_vma)
     vma = avc.vma
-    start = vma.vm_pgoff
-    avc.cached_vma_start = start
+    avc.cached_vma_start = start = vma.vm_pgoff
     avc.cached_vma_last = start + vma.vm_end - vma.vm_start - 1
     tree = anon_vma.rb_root
-    at = len(tree)
-    while at and tree[at - 1].vma.vm_pgoff > start:
+    at = size = len(tree)
+    while at and tree[at - 1].cached_vma_start > start:
         at -= 1
     tree.insert(at, avc)
-    if len(tree) > anon_vma.peak_vmas:
-        anon_vma.peak_vmas = len(tree)
+    if size >= anon_vma.peak_vmas:
+        anon_vma.peak_vmas = size + 1
     w.generation += 1
 
 
@@ -50,10 +49,11 @@ def anon_vma_interval_tree_remove(w: World, avc: AnonVmaChain, anon_vma: AnonVma
         KernelWarning: The entry is not in this tree (rb_erase would corrupt memory).
     """
     anon_vma_assert_write_locked(anon_vma)
-    if avc not in anon_vma.rb_root:
+    try:
+        anon_vma.rb_root.remove(avc)
+    except ValueError:
         message = f"avc#{avc.serial} removed from anon_vma#{anon_vma.serial}, which has it not"
-        raise KernelWarning("rb-erase", message)
-    anon_vma.rb_root.remove(avc)
+        raise KernelWarning("rb-erase", message) from None
     w.generation += 1
 
 

@@ -12,6 +12,7 @@ public copy of 4.0.5; v5.18 from the v6.1 source with the commits between taken 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import attrs
 
@@ -191,7 +192,7 @@ class Defect:
     fix: str
     fixed_in: str
     introduced_in: str
-    traits: dict[str, Enum]
+    traits: dict[str, Any]
     laws: tuple[str, ...]
 
     def is_in(self, kernel: Kernel) -> bool:

@@ -41,15 +41,12 @@ def vma_needs_copy(src_vma: VmAreaStruct) -> bool:
     return src_vma.anon_vma is not None
 
 
-def copy_present_pte(
-    w: World, dst_vma: VmAreaStruct, src_vma: VmAreaStruct, address: int, src_pte: Pte
-) -> None:
+def copy_present_pte(w: World, dst_vma: VmAreaStruct, address: int, src_pte: Pte) -> None:
     """Share one page with the child and write-protect it in both (mm/memory.c).
 
-    Kernel source: copy_present_pte; copy_present_ptes and __copy_present_ptes from v6.9. The zero page
-    is copied as it is: it is nobody's anonymous page (vm_normal_page returns NULL).
+    copy_present_pte; copy_present_ptes and __copy_present_ptes from v6.9. The zero page is
+    copied as it is: it is nobody's anonymous page (vm_normal_page returns NULL).
     """
-    del src_vma
     page = src_pte.page
     if page is not None:
         page.refcount += 1
@@ -67,7 +64,7 @@ def copy_page_range(w: World, dst_vma: VmAreaStruct, src_vma: VmAreaStruct) -> i
     for address in range(src_vma.vm_start, src_vma.vm_end):
         src_pte = src_pgd.get(address)
         if src_pte is not None:
-            copy_present_pte(w, dst_vma, src_vma, address, src_pte)
+            copy_present_pte(w, dst_vma, address, src_pte)
     return 0
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""May two VMAs merge, or share an anon_vma? (mm/mmap.c to v6.11, mm/vma.c from v6.12)
+"""May two VMAs merge, or share an anon_vma?
+
+Kernel source: mm/mmap.c to v6.11, mm/vma.c from v6.12.
 
 The predicates that every release states alike; what is done with the answer differs and lives
 in ``model.vma_adjust`` and ``model.vma_vmg``.
@@ -94,9 +96,7 @@ def anon_vma_compatible(a: VmAreaStruct, b: VmAreaStruct) -> bool:
     )
 
 
-def reusable_anon_vma(
-    old: VmAreaStruct, a: VmAreaStruct, b: VmAreaStruct
-) -> AnonVma | None:
+def reusable_anon_vma(old: VmAreaStruct, a: VmAreaStruct, b: VmAreaStruct) -> AnonVma | None:
     """Return the anon_vma of ``old``, which is ``a`` or ``b``, if the other may adopt it."""
     if anon_vma_compatible(a, b):
         anon_vma = old.anon_vma

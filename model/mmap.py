@@ -7,7 +7,7 @@ Also the one place where a release's VMA layer is chosen: ``model.vma_adjust`` t
 
 from __future__ import annotations
 
-from model import mmap_vmg, vma_adjust, vma_vmg
+from model import mmap_adjust, mmap_vmg, vma_adjust, vma_vmg
 from model.kernels import MunmapLock, VmaLayer
 from model.locking import (
     mmap_read_lock,
@@ -46,7 +46,7 @@ def do_munmap(w: World, mm: MmStruct, start: int, end: int, *, downgrade: bool =
     """Unmap [start, end) with the mmap_lock held for writing; 0 or -ENOMEM."""
     if w.kernel.vma_layer is _VMG:
         return mmap_vmg.do_munmap(w, mm, start, end, downgrade=downgrade)
-    return vma_adjust.do_munmap(w, mm, start, end, downgrade=downgrade)
+    return mmap_adjust.do_munmap(w, mm, start, end, downgrade=downgrade)
 
 
 def sys_mmap(w: World, mm: MmStruct, addr: int, pages: int, prot: int) -> int:
@@ -69,7 +69,7 @@ def sys_mmap(w: World, mm: MmStruct, addr: int, pages: int, prot: int) -> int:
         if w.kernel.vma_layer is _VMG:
             ret = mmap_vmg.mmap_region(w, mm, addr, end, vm_flags)
         else:
-            ret = vma_adjust.mmap_region(w, mm, addr, end, vm_flags)
+            ret = mmap_adjust.mmap_region(w, mm, addr, end, vm_flags)
     mmap_write_unlock(w, mm)
     return ret
 

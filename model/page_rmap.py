@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pages and the reverse map: who maps this page? (mm/rmap.c, the folio half)
+"""Pages and the reverse map: who maps this page?
+
+Kernel source: mm/rmap.c, the folio half.
 
 A page's ``mapping`` is an anon_vma and its ``index`` an offset; a walk visits every VMA in that
 anon_vma's tree whose range contains the index and looks at one page table entry in each.

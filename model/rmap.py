@@ -102,9 +102,7 @@ def __put_anon_vma(w: World, anon_vma: AnonVma) -> None:
             anon_vma_free(w, root)
 
 
-def anon_vma_chain_link(
-    w: World, vma: VmAreaStruct, avc: AnonVmaChain, anon_vma: AnonVma
-) -> None:
+def anon_vma_chain_link(w: World, vma: VmAreaStruct, avc: AnonVmaChain, anon_vma: AnonVma) -> None:
     """Link VMA and anon_vma: head of the VMA's chain, into the anon_vma's tree.
 
     mm/rmap.c: anon_vma_chain_link; in 6.12.117 its two halves are anon_vma_chain_assign and the
@@ -203,14 +201,10 @@ def _may_reuse(w: World, anon_vma: AnonVma, src: VmAreaStruct) -> bool:
     reuse = w.kernel.reuse
     if reuse is _NO_ACTIVE_VMA:
         return (
-            src.anon_vma is not None
-            and anon_vma.num_children < 2
-            and anon_vma.num_active_vmas == 0
+            src.anon_vma is not None and anon_vma.num_children < 2 and anon_vma.num_active_vmas == 0
         )
     if reuse is _DEGREE_BELOW_2:
-        return (
-            src.anon_vma is not None and anon_vma is not src.anon_vma and anon_vma.degree < 2
-        )
+        return src.anon_vma is not None and anon_vma is not src.anon_vma and anon_vma.degree < 2
     return False
 
 

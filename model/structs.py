@@ -12,7 +12,7 @@ no such list; the laws need it to tell a leak from an object that is merely hard
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import attrs
@@ -32,7 +32,7 @@ VM_WIPEONFORK = 0x2000000
 EPERM, ENOMEM, EFAULT, EEXIST, EINVAL = 1, 12, 14, 17, 22
 
 
-class CloneOperation(Enum):
+class CloneOperation(StrEnum):
     """Why ``anon_vma_clone`` is called: ``enum vma_operation`` of 7.0, implicit before.
 
     Linux kernel commit 91901a441fa1 names them; earlier releases tell fork from the rest by

@@ -163,9 +163,7 @@ def __split_vma(w: World, vma: VmAreaStruct, addr: int, *, new_below: bool) -> i
     return 0
 
 
-def dup_anon_vma(
-    w: World, dst: VmAreaStruct, src: VmAreaStruct
-) -> tuple[int, VmAreaStruct | None]:
+def dup_anon_vma(w: World, dst: VmAreaStruct, src: VmAreaStruct) -> tuple[int, VmAreaStruct | None]:
     """Give the expanding VMA the anon_vmas of the VMA whose pages it imports.
 
     Returns:

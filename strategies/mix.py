@@ -11,6 +11,7 @@ Case ``k`` of seed ``s`` depends on ``(s, k)`` and nothing else.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from random import Random
 
 import attrs
@@ -30,12 +31,16 @@ OPTIONAL = (
 DEFAULT_STEPS = 100
 """Operations per case; shorter cases find deep defects later, longer ones no sooner."""
 
-_INCLUDED = 0.5
+_MERGING_SHARE = 0.35
+_MERGING_INCLUDED = 0.8
+_FORKING_INCLUDED = 0.5
 _EXIT_INCLUDED = 0.9
-_ARENAS = (1, 2, 2, 3, 4, 6, 8, 12)
-_MAX_LIVE = (2, 3, 3, 4, 4, 5, 6)
-_WEIGHTS = (1, 2, 4, 8)
-_HEAVY_WEIGHTS = (4, 8, 16)
+_MMAP_READ_ONLY = 0.2
+_MPROTECT_READ_ONLY = 0.5
+_READS = (0.0, 0.1, 0.4)
+
+# An operation is made once and handed out again: making it costs as much as executing it.
+_op = lru_cache(maxsize=1 << 16)(Op)
 
 
 @attrs.frozen
@@ -45,6 +50,7 @@ class Mix:
     Attributes:
         weights: Operation kinds and their relative frequency.
         arena: Number of pages that operations name.
+        filled: Share of the arena that the first operation maps.
         max_live: Processes alive at a time.
         reads: Share of touches that read.
         steps: Number of operations.
@@ -52,6 +58,7 @@ class Mix:
 
     weights: tuple[tuple[OpKind, int], ...]
     arena: int
+    filled: float
     max_live: int
     reads: float
     steps: int
@@ -61,6 +68,7 @@ class Mix:
         return {
             "weights": {kind.value: weight for kind, weight in self.weights},
             "arena": self.arena,
+            "filled": self.filled,
             "max_live": self.max_live,
             "reads": self.reads,
             "steps": self.steps,
@@ -68,17 +76,42 @@ class Mix:
 
 
 def draw_mix(rng: Random, steps: int = DEFAULT_STEPS) -> Mix:
-    """Draw a mix: the mandatory kinds, a random subset of the others, weights for each."""
-    weights = [(OpKind.FORK, rng.choice(_HEAVY_WEIGHTS)), (OpKind.TOUCH, rng.choice(_HEAVY_WEIGHTS))]
+    """Draw a mix: the mandatory kinds, a random subset of the others, weights for each.
+
+    Two styles. *Forking* makes families of small processes, where anon_vmas are inherited and
+    reused. *Merging* makes few processes with room for many mappings, where chains stay short
+    enough for VMAs to merge and to adopt each other's anon_vma.
+    """
+    if rng.random() < _MERGING_SHARE:
+        return _merging_mix(rng, steps)
+    weights = [(kind, rng.choice((4, 8, 16))) for kind in MANDATORY]
     for kind in OPTIONAL:
         exits = kind is OpKind.EXIT
-        if rng.random() < (_EXIT_INCLUDED if exits else _INCLUDED):
-            weights.append((kind, rng.choice(_HEAVY_WEIGHTS if exits else _WEIGHTS)))
+        if rng.random() < (_EXIT_INCLUDED if exits else _FORKING_INCLUDED):
+            weights.append((kind, rng.choice((4, 8, 16) if exits else (1, 2, 4))))
     return Mix(
         weights=tuple(weights),
-        arena=rng.choice(_ARENAS),
-        max_live=rng.choice(_MAX_LIVE),
-        reads=rng.choice((0.0, 0.1, 0.5)),
+        arena=rng.choice((1, 1, 2, 2, 3, 4)),
+        filled=1.0,
+        max_live=rng.choice((2, 3, 3, 4, 4, 5)),
+        reads=rng.choice(_READS),
+        steps=steps,
+    )
+
+
+def _merging_mix(rng: Random, steps: int) -> Mix:
+    weights = [(OpKind.FORK, rng.choice((1, 1, 2))), (OpKind.TOUCH, rng.choice((8, 16)))]
+    weights += [
+        (kind, rng.choice((1, 2) if kind is OpKind.EXIT else (4, 8, 12)))
+        for kind in OPTIONAL
+        if rng.random() < _MERGING_INCLUDED
+    ]
+    return Mix(
+        weights=tuple(weights),
+        arena=rng.choice((4, 6, 8, 12)),
+        filled=rng.choice((0.25, 0.5, 1.0)),
+        max_live=rng.choice((2, 2, 3)),
+        reads=rng.choice(_READS),
         steps=steps,
     )
 
@@ -121,15 +154,16 @@ class _History:
         }
 
     def draw(self) -> list[Op]:
-        first = int(self.random() * self.arena)
+        filled = max(1, int(self.arena * self.mix.filled))
+        first = int(self.random() * filled)
         ops = [
-            Op(OpKind.MMAP, FIRST_PROCESS, page=0, pages=self.arena, prot="rw-"),
-            Op(OpKind.TOUCH, FIRST_PROCESS, page=first, access="write"),
+            _op(OpKind.MMAP, FIRST_PROCESS, page=0, pages=filled, prot="rw-"),
+            _op(OpKind.TOUCH, FIRST_PROCESS, page=first, access="write"),
         ]
         table, draws, random = self.table, self.draws, self.random
         size = len(table)
         ops += [draws[table[int(random() * size)]]() for _ in range(self.mix.steps - len(ops))]
-        ops += [Op(OpKind.EXIT, process) for process in self.live]
+        ops += [_op(OpKind.EXIT, process) for process in self.live]
         return ops
 
     def process(self) -> str:
@@ -150,38 +184,38 @@ class _History:
         self.forks += 1
         parent, child = self.process(), f"p{self.forks}"
         self.live.append(child)
-        return Op(OpKind.FORK, parent, child=child)
+        return _op(OpKind.FORK, parent, child=child)
 
     def exit(self) -> Op:
         if len(self.live) == 1:
             return self.touch()
         at = -1 - int(self.random() * len(self.live))
-        return Op(OpKind.EXIT, self.live.pop(at))
+        return _op(OpKind.EXIT, self.live.pop(at))
 
     def touch(self) -> Op:
         access = "read" if self.random() < self.mix.reads else "write"
-        return Op(OpKind.TOUCH, self.process(), page=self.page(), access=access)
+        return _op(OpKind.TOUCH, self.process(), page=self.page(), access=access)
 
     def mmap(self) -> Op:
         first, pages = self.range()
-        prot = "r--" if self.random() < 0.2 else "rw-"
-        return Op(OpKind.MMAP, self.process(), page=first, pages=pages, prot=prot)
+        prot = "r--" if self.random() < _MMAP_READ_ONLY else "rw-"
+        return _op(OpKind.MMAP, self.process(), page=first, pages=pages, prot=prot)
 
     def munmap(self) -> Op:
         first, pages = self.range()
-        return Op(OpKind.MUNMAP, self.process(), page=first, pages=pages)
+        return _op(OpKind.MUNMAP, self.process(), page=first, pages=pages)
 
     def mprotect(self) -> Op:
         first, pages = self.range()
-        prot = "r--" if self.random() < 0.5 else "rw-"
-        return Op(OpKind.MPROTECT, self.process(), page=first, pages=pages, prot=prot)
+        prot = "r--" if self.random() < _MPROTECT_READ_ONLY else "rw-"
+        return _op(OpKind.MPROTECT, self.process(), page=first, pages=pages, prot=prot)
 
     def madvise(self) -> Op:
         first, pages = self.range()
         advice = ADVICES[int(self.random() * len(ADVICES))]
-        return Op(OpKind.MADVISE, self.process(), page=first, pages=pages, advice=advice)
+        return _op(OpKind.MADVISE, self.process(), page=first, pages=pages, advice=advice)
 
     def mremap(self) -> Op:
         first, pages = self.range()
         target = int(self.random() * (self.arena + 2))
-        return Op(OpKind.MREMAP, self.process(), page=first, pages=pages, target=target)
+        return _op(OpKind.MREMAP, self.process(), page=first, pages=pages, target=target)

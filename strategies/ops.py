@@ -10,7 +10,7 @@ process or page a later one means. (Labels for mappings would: after a split, a 
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -25,7 +25,7 @@ MAX_LENGTH = 1 << 12
 """Longest range of one operation, in pages: its page table is walked page by page."""
 
 
-class OpKind(Enum):
+class OpKind(StrEnum):
     """What an operation does; the value is its name in traces and on the command line."""
 
     MMAP = "mmap"

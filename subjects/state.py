@@ -114,9 +114,7 @@ def _anon_vma_entries(anon_vmas: dict[int, AnonVma], name: Any) -> State:  # noq
             if other.serial not in anon_vmas:
                 waiting.append(other)
             name(other)
-        tree = [
-            [_process_key(avc.vma.vm_mm.name), avc.vma.vm_start] for avc in anon_vma.rb_root
-        ]
+        tree = [[_process_key(avc.vma.vm_mm.name), avc.vma.vm_start] for avc in anon_vma.rb_root]
         entries[str(name(anon_vma))] = {
             "root": name(anon_vma.root),
             "parent": name(anon_vma.parent),

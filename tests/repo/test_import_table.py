@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "invariants",
         "strategies",
         "subjects",
+        "report",
     },
     "report": {
         "attrs",
