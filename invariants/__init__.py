@@ -27,7 +27,17 @@ KERNEL_WARNING = Invariant(
     noticed="where the kernel has the assertion",
 )
 
+KERNEL_OOPS = Invariant(
+    id="oops",
+    statement="No operation dereferences a NULL or wild pointer.",
+    source="what a real kernel prints an oops for",
+    kind=Kind.SAFETY,
+    check=None,
+    noticed="where the operation dies of it",
+)
+
 LAWS: tuple[Invariant, ...] = (
+    KERNEL_OOPS,
     KERNEL_WARNING,
     *layout.LAWS[:1],
     *lifetime.LAWS[:1],

@@ -40,3 +40,9 @@ class KernelWarning(ModelViolation):
     """A ``VM_WARN_ON``, ``VM_BUG_ON`` or ``BUG_ON`` of the kernel source would have fired."""
 
     law: ClassVar[str] = "kernel-warning"
+
+
+class KernelOops(ModelViolation):
+    """An operation dereferenced a NULL or wild pointer: the modelled kernel died in it."""
+
+    law: ClassVar[str] = "oops"

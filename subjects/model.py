@@ -8,6 +8,7 @@ and is what the COW isolation law compares page tables with.
 
 from __future__ import annotations
 
+from model.errors import KernelOops
 from model.fork import copy_process, do_exit, mm_init
 from model.kernels import Kernel
 from model.madvise import Advice, sys_madvise
@@ -28,6 +29,22 @@ from strategies.ops import FIRST_PROCESS, Op, OpKind
 
 _PROT = {"r--": VM_READ, "rw-": VM_READ | VM_WRITE}
 _ADVICE = {advice.value: advice for advice in Advice}
+
+
+# What Python raises where C would follow a bad pointer. A developer who changes the model should
+# get that as a finding with a trace, not as a crash of the tool.
+_OOPS = (AttributeError, TypeError, ValueError, KeyError, IndexError)
+
+
+def _model_frame(error: BaseException) -> str | None:
+    # The function of the model that the error came from, or None if it came from elsewhere.
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("model."):
+        return None
+    code = frame.tb_frame.f_code
+    return f"{code.co_name} (model line {frame.tb_lineno})"
 
 
 class ModelSubject:
@@ -75,7 +92,14 @@ class ModelSubject:
         world.allocations = 0
         if world.reused:
             world.reused.clear()
-        return self._apply[op.kind](mm, op)
+        try:
+            return self._apply[op.kind](mm, op)
+        except _OOPS as error:
+            where = _model_frame(error)
+            if where is None:
+                raise
+            message = f"{where}: {error}"
+            raise KernelOops(where.partition(" ")[0], message) from error
 
     def _mmap(self, mm: MmStruct, op: Op) -> int:
         return sys_mmap(self.world, mm, op.page, op.pages, _PROT[op.prot])
