@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recorded sequence against a model kernel, state by state, up to renaming.
+
+The recorded operations are executed on the model; after each of them both worlds are brought
+into one form (subjects/state.py) in which equal worlds are equal data, whatever ids the file
+uses. A process that reads finds in the file the number that a write stored there; the model's
+writes store numbers of their own, so the comparison keeps which of them stands for which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from model.errors import ModelViolation
+from model.kernels import Kernel, WpReuse
+from strategies.ops import Op, OpKind
+from subjects.model import ModelSubject
+from subjects.recording import Sequence, Step
+from subjects.state import State, renumber, state_of
+
+_COUNTERS = ("num_children", "num_active_vmas")
+_EXCLUSIVE = ("anon_exclusive",)
+_ABSENT = "absent"
+
+
+@attrs.frozen
+class Leaf:
+    """One field in which the two worlds differ.
+
+    Attributes:
+        path: Where it is: ``processes.1.vmas.27.chain`` is the chain of the VMA of process 1
+            that starts at page 27. Without a dot it is about the whole: ``ret`` and ``errno``
+            are what the operation returned, ``anon_vmas`` and ``frames`` say that the recorded
+            state contradicts itself, ``model`` that the model stopped.
+        recorded: Its recorded value.
+        model: The model's value; a process, VMA or page that one side lacks is "absent".
+    """
+
+    path: str
+    recorded: Any
+    model: Any
+
+
+@attrs.frozen
+class Difference:
+    """The first state of a sequence in which model and recording differ.
+
+    Attributes:
+        line: Line of the sequence in its file.
+        seed: Seed of the sequence.
+        step: Index of the operation after which they differ; None for the initial state.
+        history: The operations up to and including that one.
+        leaves: Every field that differs; never empty.
+        recorded: The recorded state.
+        model: The model's state, or None if the model stopped instead of reaching one.
+    """
+
+    line: int
+    seed: int
+    step: int | None
+    history: tuple[Op, ...]
+    leaves: tuple[Leaf, ...]
+    recorded: State = attrs.field(repr=False)
+    model: State | None = attrs.field(repr=False)
+
+
+def not_compared(kernel: Kernel) -> tuple[str, ...]:
+    """Return the recorded fields that are left out because this kernel does not have them."""
+    counters = () if kernel.has_counters else _COUNTERS
+    exclusive = () if kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE else _EXCLUSIVE
+    return counters + exclusive
+
+
+def compare_sequence(kernel: Kernel, sequence: Sequence) -> tuple[int, Difference | None]:
+    """Execute one recorded sequence on ``kernel`` and compare up to the first difference.
+
+    Returns:
+        How many states were compared, the initial and the differing one included, and the
+        difference, or None.
+    """
+    run = _Run(kernel)
+    leaves, recorded, model = run.compare(sequence.initial)
+    done = 0
+    for step in sequence.steps:
+        if leaves:
+            break
+        leaves, recorded, model = run.step(step)
+        done += 1
+    if not leaves:
+        return done + 1, None
+    history = tuple(step.op for step in sequence.steps[:done])
+    at = done - 1 if done else None
+    found = Difference(sequence.line, sequence.seed, at, history, tuple(leaves), recorded, model)
+    return done + 1, found
+
+
+_Compared = tuple[list[Leaf], State, State | None]
+
+
+class _Run:
+    def __init__(self, kernel: Kernel) -> None:
+        self.subject = ModelSubject(kernel)
+        self.left_out = not_compared(kernel)
+        self.values = {0: 0}  # What the file says where the model reads this number.
+
+    def step(self, step: Step) -> _Compared:
+        try:
+            ret = self.apply(step)
+        except ModelViolation as violation:
+            return self.stopped(step.state, violation)
+        leaves, recorded, model = self.compare(step.state)
+        return [*_outcome_leaves(step, ret), *leaves], recorded, model
+
+    def apply(self, step: Step) -> int | None:
+        op = step.op
+        ret = self.subject.apply(op)
+        if ret is None or ret < 0:
+            return ret
+        if op.kind is OpKind.FORK:
+            return int(op.child.removeprefix("p"))
+        if op.access == "write":
+            self.values[self.subject.writes] = step.value
+        return self.values[ret] if op.access == "read" else ret
+
+    def compare(self, state: State) -> _Compared:
+        try:
+            model = state_of(self.subject.world)
+        except ModelViolation as violation:
+            return self.stopped(state, violation)
+        missing = list(_dangling(state))
+        if missing:
+            return missing, state, model
+        recorded = renumber(state)
+        for world in (recorded, model):
+            self.leave_out(world)
+        leaves = list(_unused(state, recorded, model))
+        if recorded != model:
+            leaves += _leaves("", _by_start(recorded), _by_start(model))
+        return leaves, recorded, model
+
+    def leave_out(self, world: State) -> None:
+        if self.left_out:
+            for entry in (*world["anon_vmas"].values(), *world["frames"].values()):
+                for name in self.left_out:
+                    entry.pop(name, None)
+
+    def stopped(self, state: State, violation: ModelViolation) -> _Compared:
+        what = f"stopped: {violation.law}/{violation.clause}: {violation}"
+        return [Leaf("model", "went on", what)], state, None
+
+
+def _outcome_leaves(step: Step, ret: int | None) -> Iterator[Leaf]:
+    # What a failed call returns besides its errno says nothing.
+    errno = -ret if ret is not None and ret < 0 else 0
+    if errno != step.errno:
+        yield Leaf("errno", step.errno, errno)
+    elif not errno and ret != step.ret:
+        yield Leaf("ret", step.ret, "nothing: no such process" if ret is None else ret)
+
+
+def _dangling(state: State) -> Iterator[Leaf]:
+    # A world has no reference to nothing, so the model cannot have this one.
+    processes = state["processes"].values()
+    vmas = [vma for process in processes for vma in process["vmas"]]
+    anon_vmas = [
+        *(name for vma in vmas for name in (*vma["chain"], vma["anon_vma"])),
+        *(frame["mapping"] for frame in state["frames"].values()),
+        *(entry[key] for entry in state["anon_vmas"].values() for key in ("root", "parent")),
+    ]
+    frames = [shown for process in processes for shown in process["ptes"].values()]
+    for part, names in (("anon_vmas", anon_vmas), ("frames", frames)):
+        for name in dict.fromkeys(names):
+            if name not in {None, "zero"} and str(name) not in state[part]:
+                yield Leaf(part, f"{name} is missing though something refers to it", "complete")
+
+
+def _unused(state: State, recorded: State, model: State) -> Iterator[Leaf]:
+    # What nothing refers to has no place in the common form and would be passed over.
+    for part in ("anon_vmas", "frames"):
+        if len(state[part]) != len(recorded[part]):
+            what = f"{len(state[part])}, of which {len(recorded[part])} are referred to"
+            yield Leaf(part, what, len(model[part]))
+
+
+def _by_start(state: State) -> State:
+    # VMAs by their start, so that one VMA more is one difference, not one for each behind it.
+    processes = {}
+    for number, process in state["processes"].items():
+        starts = [vma["start"] for vma in process["vmas"]]
+        unique = starts == sorted(set(starts))
+        keys = starts if unique else [f"[{index}]" for index in range(len(starts))]
+        vmas = dict(zip(map(str, keys), process["vmas"], strict=True))
+        processes[number] = {"vmas": vmas, "ptes": process["ptes"]}
+    return {**state, "processes": processes}
+
+
+def _leaves(path: str, recorded: object, model: object) -> Iterator[Leaf]:
+    if recorded == model:
+        return
+    if not isinstance(recorded, dict) or not isinstance(model, dict):
+        yield Leaf(path, recorded, model)
+        return
+    for key in dict.fromkeys((*recorded, *model)):
+        below = f"{path}.{key}" if path else str(key)
+        yield from _leaves(below, recorded.get(key, _ABSENT), model.get(key, _ABSENT))
