@@ -124,7 +124,9 @@ def print_growth() -> None:
 
 def main() -> int:
     """Run the benchmark."""
-    print(f"anonvma bench, {NEWEST.name}, Python {platform.python_version()}, {ROUNDS} rounds, best")
+    print(
+        f"anonvma bench, {NEWEST.name}, Python {platform.python_version()}, {ROUNDS} rounds, best"
+    )
     print_speeds(speeds())
     print_growth()
     return 0

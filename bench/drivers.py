@@ -104,7 +104,9 @@ class _Counted:
 def empty_machine(cases: int) -> int:
     """Hypothesis alone: rules and arguments are drawn and thrown away."""
     EmptyMachine.steps = 0
-    run_state_machine_as_test(seed(SEED)(EmptyMachine), settings=settings(_SETTINGS, max_examples=cases))
+    run_state_machine_as_test(
+        seed(SEED)(EmptyMachine), settings=settings(_SETTINGS, max_examples=cases)
+    )
     return EmptyMachine.steps
 
 

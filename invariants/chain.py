@@ -166,9 +166,9 @@ def check_same_anon_vma_same_chain(world: World) -> None:
         if vma.anon_vma is None:
             continue
         first = first_with.setdefault(vma.anon_vma, vma)
-        one = {avc.anon_vma for avc in first.anon_vma_chain}
-        two = {avc.anon_vma for avc in vma.anon_vma_chain}
-        if one != two:
+        one = [avc.anon_vma for avc in first.anon_vma_chain]
+        two = [avc.anon_vma for avc in vma.anon_vma_chain]
+        if set(one) != set(two):
             message = (
                 f"vma#{first.serial} ({first.vm_mm.name}) and vma#{vma.serial} "
                 f"({vma.vm_mm.name}) both have anon_vma#{vma.anon_vma.serial}, but chains "
@@ -177,8 +177,8 @@ def check_same_anon_vma_same_chain(world: World) -> None:
             raise SameAnonVmaSameChain("chains-differ", message)
 
 
-def _names(anon_vmas: set[AnonVma]) -> str:
-    return ", ".join(f"#{serial}" for serial in sorted(av.serial for av in anon_vmas))
+def _names(anon_vmas: list[AnonVma]) -> str:
+    return ", ".join(f"#{anon_vma.serial}" for anon_vma in anon_vmas)
 
 
 class ChainOrder(InvariantViolation):

@@ -138,7 +138,7 @@ LAWS = (
     ),
     Invariant(
         id="num-children",
-        statement="num_children is the number of anon_vmas it is the parent of, a root its own too.",
+        statement="num_children is the number of anon_vmas it is the parent of; a root is its own.",
         source="include/linux/rmap.h, struct anon_vma: num_children",
         kind=Kind.ACCOUNTING,
         check=check_num_children,

@@ -73,7 +73,7 @@ def check_cow_isolation(world: World) -> None:
     """Check what each process reads against a fork that simply copies memory."""
     for mm in world.mms.values():
         expected = world.expected.get(mm.name, {})
-        for address in sorted(set(expected) | set(mm.pgd)):
+        for address in sorted(expected.keys() | mm.pgd.keys()):
             pte = mm.pgd.get(address)
             seen = pte.page.content if pte is not None and pte.page is not None else 0
             wanted = expected.get(address, 0)

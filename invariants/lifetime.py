@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from invariants.base import Invariant, InvariantViolation, Kind
 from invariants.chain import live_vmas
-from model.structs import AnonVma, AnonVmaChain, Page, VmAreaStruct, World
+from model.structs import AnonVma, AnonVmaChain, VmAreaStruct, World
 
 
 class FreedReachable(InvariantViolation):
@@ -81,11 +81,12 @@ class Leak(InvariantViolation):
 
 def check_leak(world: World) -> None:
     """Check that processes reach every allocated object; after the last exit there is none."""
-    vmas = set(live_vmas(world))
-    avcs = {avc for vma in vmas for avc in vma.anon_vma_chain}
-    anon_vmas = {avc.anon_vma for avc in avcs}
-    anon_vmas |= {vma.anon_vma for vma in vmas if vma.anon_vma is not None}
-    pages: set[Page | None] = {p.page for mm in world.mms.values() for p in mm.pgd.values()}
+    mapped = list(live_vmas(world))
+    links = [avc for vma in mapped for avc in vma.anon_vma_chain]
+    anon_vmas = {avc.anon_vma for avc in links}
+    anon_vmas |= {vma.anon_vma for vma in mapped if vma.anon_vma is not None}
+    pages = {pte.page for mm in world.mms.values() for pte in mm.pgd.values()}
+    vmas, avcs = set(mapped), set(links)
     for vma in world.vmas.values():
         if vma not in vmas:
             message = f"vma#{vma.serial} is allocated, but no process maps it"

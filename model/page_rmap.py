@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from model.errors import KernelWarning
 from model.interval_tree import anon_vma_interval_tree_foreach
 from model.kernels import WpReuse
 from model.locking import anon_vma_lock_read, anon_vma_unlock_read
-from model.errors import KernelWarning
 from model.slab import put_page
 from model.structs import Page, VmAreaStruct, World
 

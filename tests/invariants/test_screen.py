@@ -173,17 +173,30 @@ def fingerprint(world, *, pages):
             name,
             mm.map_count,
             [
-                (v.serial, v.vm_start, v.vm_end, v.vm_pgoff, id(v.anon_vma))
-                + tuple((c.serial, c.cached_vma_start, c.anon_vma.serial) for c in v.anon_vma_chain)
+                (v.serial, v.vm_start, v.vm_end, v.vm_pgoff, id(v.anon_vma), links_of(v))
                 for v in mm.mmap
             ],
         )
         for name, mm in world.mms.items()
     ] + [
-        (a.serial, a.root.serial, a.parent.serial, a.refcount, a.degree, a.num_children)
-        + (a.num_active_vmas, *(c.serial for c in a.rb_root))
+        (a.serial, a.root.serial, a.parent.serial, counts_of(a), [c.serial for c in a.rb_root])
         for a in world.anon_vmas.values()
     ]
+
+
+def links_of(vma):
+    """What the laws read of a chain."""
+    return [(c.serial, c.cached_vma_start, c.anon_vma.serial) for c in vma.anon_vma_chain]
+
+
+def counts_of(anon_vma):
+    """All counts of an anon_vma."""
+    return (
+        anon_vma.refcount,
+        anon_vma.degree,
+        anon_vma.num_children,
+        anon_vma.num_active_vmas,
+    )
 
 
 def page_fields(page):
