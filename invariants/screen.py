@@ -124,7 +124,7 @@ def _trees_hold(world: World, links: list[AnonVmaChain], active: dict[AnonVma, i
     if len(entries) != len(links) or set(entries) != set(links) or len(set(links)) != len(links):
         return False
     for root, size in members.items():
-        if root.root is not root or size > 2 * root.peak_vmas + 1:
+        if root.root is not root or size > 2 * root.peak_vmas**2 + 1:
             return False
     if world.kernel.has_counters:
         for anon_vma in anon_vmas:

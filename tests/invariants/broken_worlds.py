@@ -22,8 +22,8 @@ BARE_FORK = (*FORKED, madvise("p0", 0, 1, "dontneed"), madvise("p1", 0, 1, "dont
 
 
 def world_after(ops, kernel="v6.12"):
-    """The World of a model kernel after some operations, unchecked."""
-    subject = ModelSubject(KERNELS[kernel])
+    """The World of a model kernel, given or named, after some operations, unchecked."""
+    subject = ModelSubject(KERNELS.get(kernel, kernel))
     for op in ops:
         subject.apply(op)
     return subject.world

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``anonvma shrink``: make the trace of a finding as short and as plain as it gets."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from campaign.errors import CLEAN, FOUND, UsageError
+from campaign.execute import Finding, find
+from campaign.replay import Outcome, describe, outcome_of
+from campaign.shrink import Predicate, ShrinkResult, shrink
+from campaign.shrink_passes import Ops
+from campaign.store import recorded, save_trace, write_atomic
+from campaign.subject_names import kernel_named
+from strategies.trace import Trace, load, printable, tool
+
+_PROGRESS_SECONDS = 10.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``shrink`` to the command line."""
+    parser = subparsers.add_parser(
+        "shrink",
+        help="make the trace of a finding as short as it gets",
+        description="Run a trace on the kernel that it names and look for the shortest list of "
+        "operations with a finding in the same bucket. Exit code: 1 with a finding, 0 without "
+        "(nothing is written then), 2 for bad input.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("trace", metavar="TRACE", help="trace file")
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="where to write; beside the trace, as NAME.shrunk.json, by default",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        metavar="N",
+        help="write the best found after so many seconds",
+    )
+    parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        msg = "not a number of seconds"
+        raise argparse.ArgumentTypeError(msg)
+    return seconds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``anonvma shrink``; return the exit code."""
+    path = Path(args.trace)
+    trace = load(path)
+    try:
+        kernel = kernel_named(trace.kernel)
+    except UsageError as error:
+        msg = f"{printable(args.trace)}: {error}"
+        raise UsageError(msg) from None
+    predicate = partial(find, kernel)
+    if predicate(trace.ops) is None:
+        sys.stdout.write(f"nothing to shrink: {printable(args.trace)} is CLEAN on {kernel.name}\n")
+        return CLEAN
+    target = Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
+    result = _shrink(trace, predicate, args.seconds, target)
+    slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
+    sys.stdout.writelines(f"{line}\n" for line in _summary(trace, result, target, slips))
+    return FOUND
+
+
+def _shrink(
+    trace: Trace, predicate: Predicate, seconds: float | None, target: Path
+) -> ShrinkResult:
+    """Shrink and write the result; when interrupted, the best so far."""
+    best = _Best(trace)
+    try:
+        return shrink(trace.ops, predicate, max_seconds=seconds, on_better=best)
+    except KeyboardInterrupt:
+        length = len(best.trace.ops)
+        sys.stderr.write(f"shrinking: {length} operations so far, {printable(str(target))}\n")
+        raise
+    finally:
+        write_atomic(target, best.trace.to_json_text())
+
+
+class _Best:
+    """The best trace so far; says so on standard error now and then, if ever it takes long."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.due = time.monotonic() + _PROGRESS_SECONDS
+
+    def __call__(self, ops: Ops, finding: Finding) -> None:
+        self.trace = _with(self.trace, ops, finding)
+        now = time.monotonic()
+        if now >= self.due:
+            self.due = now + _PROGRESS_SECONDS
+            sys.stderr.write(f"shrinking: {len(ops)} operations\n")
+
+
+def _with(trace: Trace, ops: Ops, finding: Finding) -> Trace:
+    return attrs.evolve(trace, ops=ops, finding=recorded(finding), tool=tool())
+
+
+def _summary(trace: Trace, result: ShrinkResult, target: Path, slips: list[Path]) -> list[str]:
+    lengths = f"{len(trace.ops)} -> {len(result.ops)} operations"
+    stopped = "" if result.complete else ", stopped by --seconds before the end"
+    lines = [f"shrunk     {lengths}, {result.replays} replays{stopped}"]
+    lines.append(f"finding    {describe(result.finding)}")
+    if outcome_of(result.finding, trace.finding) is Outcome.DIFFERENT and trace.finding:
+        lines.append(f"recorded   {trace.finding.bucket}: the trace finds something else now")
+    lines += [f"  {op}" for op in result.ops]
+    lines += [f"also met   {printable(str(path))}" for path in slips]
+    lines.append(f"saved      {printable(str(target))}")
+    lines.append(f"reproduce  anonvma replay {shlex.quote(printable(str(target)))}")
+    return lines

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import attrs
+import pytest
+
+from campaign.cli import main
+from campaign.execute import find
+from campaign.replay import Outcome, replay
+from campaign.store import recorded, save_trace
+from model.errors import UseAfterFree
+from model.fork import mm_init
+from model.kernels import KERNELS
+from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
+from report.world_text import Names, changed_lines, world_lines, world_rows
+from strategies.ops import exit_, fork, madvise, mmap, munmap, read, write
+from strategies.trace import Trace
+from subjects.model import ModelSubject
+
+OPS = (
+    mmap("p0", 0),
+    write("p0", 0),
+    fork("p0", "p1"),
+    fork("p1", "p2"),
+    exit_("p1"),
+    fork("p2", "p3"),
+    fork("p3", "p4"),
+)
+FOUND = recorded(find(KERNELS["v5.18"], OPS))
+TRACE = Trace("v5.18", OPS, finding=FOUND)
+
+AV0 = "av0  root av0, parent av0, refcount 1, num_children 1, num_active_vmas 1,"
+"""The row of an anon_vma that one process has and used, up to its tree."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    """The path of a saved trace with the double reuse of v5.18."""
+    return str(save_trace(tmp_path, TRACE, "double"))
+
+
+def save(tmp_path, **changes):
+    """The path of the trace with some fields changed."""
+    return str(save_trace(tmp_path, attrs.evolve(TRACE, **changes), "changed"))
+
+
+def run(capsys, *argv):
+    """Exit code, lines of standard output and of standard error of a command line."""
+    code = main([str(arg) for arg in argv])
+    shown = capsys.readouterr()
+    return code, shown.out.splitlines(), shown.err.splitlines()
+
+
+class TestOutcomes:
+    """One line per trace and subject, and the exit code."""
+
+    def test_a_finding(self, capsys, path):
+        """On its own kernel the trace finds what was recorded, named with CVE and fix."""
+        code, (line,), errors = run(capsys, "replay", path)
+        assert (code, errors) == (1, [])
+        assert line.startswith(f"FINDING    v5.18     {path}: {FOUND.bucket} at ops[6]: ")
+        assert FOUND.message in line
+        assert "B16 (CVE-2022-42703), fixed by 2555283eb40d" in line
+
+    @pytest.mark.parametrize("kernel", ["v6.1", "v6.12"])
+    def test_clean(self, capsys, path, kernel):
+        """On a kernel with the fix the same trace breaks no law."""
+        code, (line,), _ = run(capsys, "replay", path, "--on", kernel)
+        assert code == 0
+        assert line == f"CLEAN      {kernel:8}  {path}: 7 operations, every law holds"
+
+    def test_what_had_no_effect_is_counted(self, capsys, tmp_path):
+        """Operations of processes that are not there are told, for they prove nothing."""
+        ops = (mmap("p0", 0), write("p9", 0), exit_("p9"))
+        path = save(tmp_path, ops=ops, finding=None)
+        _, (line,), _ = run(capsys, "replay", path)
+        assert "3 operations, 2 of them without effect" in line
+
+    def test_another_bucket(self, capsys, tmp_path):
+        """A finding in another bucket than the recorded one is DIFFERENT, and both are named."""
+        path = save(tmp_path, finding=attrs.evolve(FOUND, law="refcount"))
+        code, (line,), _ = run(capsys, "replay", path)
+        assert code == 1
+        assert line.startswith(f"DIFFERENT  v5.18     {path}: {FOUND.bucket} at ops[6]: ")
+        assert line.endswith("; recorded: refcount/in-use/fork")
+
+    def test_any_finding_counts_when_none_is_recorded(self, capsys, tmp_path):
+        """A trace that records nothing has no other bucket to differ from."""
+        code, (line,), _ = run(capsys, "replay", save(tmp_path, finding=None))
+        assert code == 1
+        assert line.startswith("FINDING ")
+
+    def test_every_trace_on_every_subject(self, capsys, path, tmp_path):
+        """Traces and subjects are multiplied, in the order given."""
+        other = save(tmp_path, ops=OPS[:3], finding=None)
+        code, lines, _ = run(capsys, "replay", path, other, "--on", "v5.18", "--on", "v6.1")
+        assert code == 1
+        assert [line.split()[:3] for line in lines] == [
+            ["FINDING", "v5.18", f"{path}:"],
+            ["CLEAN", "v6.1", f"{path}:"],
+            ["CLEAN", "v5.18", f"{other}:"],
+            ["CLEAN", "v6.1", f"{other}:"],
+        ]
+
+    def test_a_kernel_with_a_defect_put_back(self, capsys, path):
+        """A subject may be a release with a historical defect in it."""
+        code, (line,), _ = run(capsys, "replay", path, "--on", "v6.12+B16")
+        assert code == 1
+        assert line.startswith("FINDING    v6.12+B16")
+
+    def test_a_bad_trace_does_not_stop_the_others(self, capsys, path, tmp_path):
+        """A file that is no trace is an ERROR of its own; the exit code is 2, whatever else."""
+        code, lines, errors = run(capsys, "replay", tmp_path / "none.json", path)
+        assert code == 2
+        assert lines[0] == f"ERROR      {tmp_path}/none.json"
+        assert lines[1].startswith("FINDING ")
+        assert errors == [f"anonvma: {tmp_path}/none.json: no such file; check the path"]
+
+    def test_a_kernel_that_nobody_knows(self, capsys, tmp_path):
+        """A trace of an unknown kernel is an ERROR that says how to run it elsewhere."""
+        path = save(tmp_path, kernel="v9.9")
+        code, lines, (error,) = run(capsys, "replay", path)
+        assert (code, lines) == (2, [f"ERROR      {path}"])
+        assert error.startswith(f"anonvma: {path}: unknown kernel 'v9.9'")
+        assert "--on" in error
+        assert run(capsys, "replay", path, "--on", "v6.12")[0] == 0
+
+    def test_a_subject_that_cannot_run_here(self, capsys, path, tmp_path):
+        """What cannot run here proves nothing: exit code 3, asked for or recorded."""
+        recorded_elsewhere = save(tmp_path, kernel="tree:/usr/src/linux")
+        for argv in (["replay", recorded_elsewhere], ["replay", path, "--on", "host"]):
+            code, _, (error,) = run(capsys, *argv)
+            assert code == 3
+            assert "cannot run here" in error
+
+    def test_the_outcome_for_other_commands(self):
+        """The same answer is a value for those that do not print."""
+        assert replay(TRACE, KERNELS["v6.1"]).finding is None
+        assert replay(TRACE, KERNELS["v5.18"]).outcome is Outcome.FINDING
+
+
+class TestSteps:
+    """What every operation did, in the kernel's words."""
+
+    def test_each_operation_with_what_it_changed(self, capsys, path):
+        """An operation is shown with its result, the rows that changed, and who is gone."""
+        _, lines, _ = run(capsys, "replay", path, "--steps", "--on", "v6.1")
+        assert lines[1:8] == [
+            "  ops[0] mmap(p0, page 0, rw-) -> 0",
+            "      p0 [0,1)  rw- no anon_vma",
+            "  ops[1] write(p0, page 0) -> 0",
+            "      p0 [0,1)  rw- av0 chain av0",
+            f"      {AV0} tree p0[0,1)",
+            "  ops[2] p1 = fork(p0) -> 0",
+            "      p1 [0,1)  rw- av1 chain av1 av0",
+        ]
+        assert "      gone: p1 [0,1)" in lines
+
+    def test_a_kernel_that_counts_degrees(self, capsys, path):
+        """The counters shown are those that the kernel has, up to the failing operation."""
+        _, lines, _ = run(capsys, "replay", path, "--steps")
+        assert "      p4 [0,1)  rw- av2 chain av2 av1 av0" in lines
+        assert any("refcount 1, degree 2, tree p2[0,1)" in line for line in lines)
+        assert not any("num_children" in line for line in lines)
+
+    def test_nothing_is_shown_past_the_finding(self, capsys, tmp_path):
+        """The steps end with the operation that exposes the finding."""
+        path = save(tmp_path, ops=(*OPS, exit_("p0")))
+        _, lines, _ = run(capsys, "replay", path, "--steps")
+        assert "  ops[6] p4 = fork(p3) -> 0" in lines
+        assert not any("ops[7]" in line for line in lines)
+
+    def test_what_system_calls_say(self, capsys, tmp_path):
+        """Errors have their names, a read its number, and a recorded no-op its reason."""
+        ops = (munmap("p1", 0), mmap("p0", 0), write("p0", 0), read("p0", 0), read("p0", 5))
+        path = save(tmp_path, ops=(*ops, mmap("p0", 0)), finding=None)
+        _, lines, _ = run(capsys, "replay", path, "--steps", "--on", "v6.12")
+        results = [line.split(" -> ")[1] for line in lines if " -> " in line]
+        none = "nothing done: no such process, or its child's label is taken"
+        assert results == [none, "0", "0", "found 1", "-EFAULT", "-EEXIST"]
+
+    def test_an_operation_that_is_stopped_inside(self, capsys, tmp_path):
+        """A law that is broken in the middle of an operation ends it there, and that shows."""
+        path = save(tmp_path, kernel="textbook", finding=None)
+        code, lines, _ = run(capsys, "replay", path, "--steps")
+        assert code == 1
+        assert "clone-preconditions" in lines[0]
+        assert [line for line in lines if "ops[2]" in line][-1].endswith(" -> stopped inside")
+
+
+class TestWorldText:
+    """A World as lines of text."""
+
+    def world(self, *ops, kernel="v6.12"):
+        """The World after some operations."""
+        subject = ModelSubject(KERNELS[kernel])
+        for op in ops:
+            subject.apply(op)
+        return subject.world
+
+    def test_every_process_and_every_anon_vma(self):
+        """Each process, VMA and anon_vma has a line, flags that matter included."""
+        world = self.world(
+            mmap("p0", 0, 2, "r--"), mmap("p0", 4), write("p0", 4), madvise("p0", 4, 1, "dontfork"),
+            fork("p0", "p1"), fork("p0", "p2"), munmap("p2", 0, 9)
+        )  # fmt: skip
+        assert world_lines(world) == [
+            "p0 [0,2)  r-- no anon_vma",
+            "p0 [4,5)  rw- dontfork av0 chain av0",
+            "p1 [0,2)  r-- no anon_vma",
+            "p2  no VMA",
+            f"{AV0} tree p0[4,5)",
+        ]
+
+    def test_names_are_kept(self):
+        """An anon_vma keeps its name from step to step; a new one gets the next number."""
+        world, names = self.world(mmap("p0", 0), mmap("p0", 9), write("p0", 0)), Names()
+        first = world_rows(world, names)
+        subject = ModelSubject(KERNELS["v6.12"])
+        subject.world = world
+        subject.apply(munmap("p0", 0))
+        subject.apply(write("p0", 9))
+        assert changed_lines(first, world_rows(world, names)) == [
+            "p0 [9,10)  rw- av1 chain av1",
+            f"{AV0.replace('av0', 'av1')} tree p0[9,10)",
+            "gone: p0 [0,1), av0",
+        ]
+
+    def test_two_vmas_in_one_place(self):
+        """A World that breaks the layout laws is shown as it is."""
+        world = self.world(mmap("p0", 0))
+        world.mms["p0"].mmap *= 2
+        assert [line.partition("  ")[0] for line in world_lines(world)] == ["p0 [0,1)", "p0 [0,1)'"]
+
+    def test_what_is_freed_is_shown_as_freed(self):
+        """Pointers to freed objects are shown, and what they point to is not looked into."""
+        world = self.world(mmap("p0", 0), write("p0", 0), fork("p0", "p1"))
+        vma, other = world.mms["p0"].mmap[0], world.mms["p1"].mmap[0]
+        vma.anon_vma.refcount, vma.anon_vma.rb_root = 0, []
+        kmem_cache_free_anon_vma(world, vma.anon_vma)
+        kmem_cache_free_avc(world, vma.anon_vma_chain[0])
+        lines = world_lines(world)
+        with pytest.raises(UseAfterFree):
+            vma.anon_vma.root  # noqa: B018
+        assert "av1(freed) chain <freed AnonVmaChain#" in lines[0]
+        assert lines[1] == "p1 [0,1)  rw- av0 chain av0 av1(freed)"
+        assert lines[2].startswith("av0  root av1(freed), parent av1(freed), ")
+        kmem_cache_free_vma(world, other)
+        lines = world_lines(world)
+        assert lines[1].startswith("p1 <freed VmAreaStruct#")
+        assert "tree <freed VmAreaStruct#" in lines[2]
+
+    def test_what_is_not_linked_yet(self):
+        """An anon_vma in the making, without root or parent, is shown as it is."""
+        world = self.world(mmap("p0", 0), write("p0", 0))
+        world.mms["p9"] = mm_init("p9")
+        anon_vma = next(iter(world.anon_vmas.values()))
+        del anon_vma.root
+        assert world_lines(world)[-1].startswith("av0  root none, parent av0, ")

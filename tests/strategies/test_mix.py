@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Generated histories: what they always contain, and that a case is a case everywhere."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.mix import MANDATORY, draw_mix, generate
+from strategies.ops import FIRST_PROCESS, MAX_LENGTH, MAX_PAGE, OpKind
+
+PRINT_CASES = """
+import hashlib, json
+from strategies.mix import generate
+text = json.dumps([[op.to_json() for op in generate(11, case)] for case in range(40)])
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+@given(seed=st.integers(0, 2**64 - 1), case=st.integers(0, 10**9))
+def test_a_case_is_the_same_each_time(seed, case):
+    """Case k of a seed is one history, however often it is generated."""
+    assert generate(seed, case, 30) == generate(seed, case, 30)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
+def test_a_case_does_not_depend_on_the_hash_seed(hash_seed):
+    """Another interpreter under any PYTHONHASHSEED generates the same histories."""
+    text = json.dumps([[op.to_json() for op in generate(11, case)] for case in range(40)])
+    there = subprocess.run(
+        [sys.executable, "-c", PRINT_CASES],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.strip() == hashlib.sha256(text.encode()).hexdigest()
+
+
+@given(seed=st.integers(0, 2**32))
+def test_every_mix_can_fork_and_touch(seed):
+    """No mix is without fork or touch, and none has a kind twice."""
+    kinds = [kind for kind, _ in draw_mix(Random(seed)).weights]
+    assert set(MANDATORY) <= set(kinds)
+    assert len(kinds) == len(set(kinds))
+
+
+def test_every_kind_is_in_some_mix():
+    """Over a few mixes, every kind of operation takes part."""
+    kinds = {kind for seed in range(50) for kind, _ in draw_mix(Random(seed)).weights}
+    assert kinds == set(OpKind)
+
+
+@given(seed=st.integers(0, 2**32), case=st.integers(0, 10**6))
+def test_a_history_names_only_processes_that_were_made(seed, case):
+    """Operations name live processes, children have labels of their own, all exit at the end."""
+    live = [FIRST_PROCESS]
+    seen = {FIRST_PROCESS}
+    for op in generate(seed, case):
+        assert op.process in live
+        if op.kind is OpKind.FORK:
+            assert op.child not in seen
+            seen.add(op.child)
+            live.append(op.child)
+        elif op.kind is OpKind.EXIT:
+            live.remove(op.process)
+    assert live == []
+
+
+@given(seed=st.integers(0, 2**32), case=st.integers(0, 10**6))
+def test_a_history_stays_within_the_arena_of_a_trace(seed, case):
+    """Every generated operation could be written to a trace and loaded again."""
+    for op in generate(seed, case):
+        assert 0 <= op.page < MAX_PAGE
+        assert 1 <= op.pages <= MAX_LENGTH
+        assert 0 <= op.target < MAX_PAGE
+
+
+def test_a_history_begins_with_something_to_share():
+    """The first process maps memory and writes to it before anything else happens."""
+    for case in range(50):
+        first, second = generate(3, case)[:2]
+        assert (first.kind, first.process, first.page) == (OpKind.MMAP, FIRST_PROCESS, 0)
+        assert (second.kind, second.access) == (OpKind.TOUCH, "write")
+        assert second.page < first.pages
+
+
+@given(steps=st.integers(3, 200))
+def test_a_history_has_the_length_asked_for(steps):
+    """Steps asked for, then one exit per process that is left."""
+    history = generate(1, 1, steps)
+    tail = [op for op in history[steps:]]
+    assert all(op.kind is OpKind.EXIT for op in tail)
+    assert len(tail) >= 1
