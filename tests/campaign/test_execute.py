@@ -95,9 +95,9 @@ def test_a_run_steps_and_finishes():
 def test_an_oops_of_the_model_is_reported_where_it_happened(monkeypatch):
     """What would be a NULL dereference in C names the function of the model it happened in."""
     monkeypatch.setattr("model.rmap.kmem_cache_alloc_avc", lambda _w, _gfp: object())
+    run = ModelRun(NEWEST)
+    run.step(mmap("p0", 0))
     with pytest.raises(ModelViolation) as caught:
-        run = ModelRun(NEWEST)
-        run.step(mmap("p0", 0))
         run.step(write("p0", 0))
     assert caught.value.law == "oops"
     assert "anon_vma_chain_link" in str(caught.value)
