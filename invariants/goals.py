@@ -13,7 +13,7 @@ from collections.abc import Callable
 import attrs
 
 from invariants.base import every_kernel
-from model.kernels import Kernel, Reuse, WipeOnFork
+from model.kernels import ForkPointer, Kernel, Reuse, WipeOnFork, WpReuse
 
 
 @attrs.frozen
@@ -41,8 +41,9 @@ def _wipes(kernel: Kernel) -> bool:
     return kernel.wipe_on_fork is WipeOnFork.PRESENT
 
 
-def _has_ancestors(kernel: Kernel) -> bool:
-    return kernel.name != "textbook"
+def _moves(kernel: Kernel) -> bool:
+    inherits = kernel.fork_pointer is ForkPointer.DROPPED
+    return inherits and kernel.wp_reuse is not WpReuse.REFCOUNT
 
 
 GOALS: tuple[Goal, ...] = (
@@ -57,7 +58,7 @@ GOALS: tuple[Goal, ...] = (
     Goal(
         "page-moved-to-own-anon_vma",
         "the last user of an inherited page wrote to it: kept, and moved to its own anon_vma",
-        applies_to=_has_ancestors,
+        applies_to=_moves,
     ),
     Goal("neighbour-adopted", "a first fault adopted the anon_vma of an adjacent VMA"),
     Goal("faulted-split", "a VMA with an anon_vma was split"),

@@ -61,7 +61,7 @@ class WpReuse(Enum):
     MAPCOUNT = "mapcount is one"
     """``reuse_swap_page``: before v5.8."""
     REFCOUNT = "reference count is one"
-    """09854ba94c6a (in v5.9), reworked by 53a05ad9f21d (in v5.18)."""
+    """09854ba94c6a (in v5.9), reworked by 53a05ad9f21d (in v5.18); page->mapping stays."""
     ANON_EXCLUSIVE = "PageAnonExclusive, or reference count is one"
     """6c287605fd56 (in v5.19)."""
 

@@ -16,6 +16,7 @@ from model.memory import zap_page_range
 from model.mergeable import find_vma, find_vma_prev
 from model.mmap import vma_modify
 from model.structs import (
+    EAGAIN,
     EINVAL,
     ENOMEM,
     VM_DONTCOPY,
@@ -59,7 +60,11 @@ def madvise_update_vma(
 def madvise_vma_behavior(
     w: World, vma: VmAreaStruct, prev: VmAreaStruct | None, start: int, end: int, advice: Advice
 ) -> tuple[int, VmAreaStruct | None]:
-    """Apply one advice to a range within one VMA (mm/madvise.c)."""
+    """Apply one advice to a range within one VMA (mm/madvise.c).
+
+    Returns:
+        0 or -EAGAIN, and the VMA to go on from.
+    """
     new_flags = vma.vm_flags
     if advice is Advice.DONTNEED:
         zap_page_range(w, vma.vm_mm, start, end)
@@ -72,7 +77,9 @@ def madvise_vma_behavior(
         new_flags |= VM_WIPEONFORK
     else:
         new_flags &= ~VM_WIPEONFORK
-    return madvise_update_vma(w, vma, prev, start, end, new_flags)
+    error, prev = madvise_update_vma(w, vma, prev, start, end, new_flags)
+    # madvise says EAGAIN when kernel memory is short, for ENOMEM means a hole.
+    return -EAGAIN if error == -ENOMEM else error, prev
 
 
 def madvise_walk_vmas(w: World, mm: MmStruct, start: int, end: int, advice: Advice) -> int:
@@ -107,7 +114,7 @@ def sys_madvise(w: World, mm: MmStruct, addr: int, pages: int, advice: Advice) -
 
     Returns:
         0; -EINVAL for an advice that the release does not know; -ENOMEM if there was a hole
-        (the rest is done all the same) or memory is short.
+        (the rest is done all the same); -EAGAIN if memory is short.
     """
     if addr < 0 or pages < 0:
         return -EINVAL

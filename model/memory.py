@@ -30,6 +30,7 @@ from model.structs import (
 )
 
 _MAPCOUNT = WpReuse.MAPCOUNT
+_REFCOUNT = WpReuse.REFCOUNT
 _ANON_EXCLUSIVE = WpReuse.ANON_EXCLUSIVE
 
 
@@ -126,7 +127,8 @@ def do_wp_page(w: World, vma: VmAreaStruct, address: int, pte: Pte) -> int:
     """Handle a write to a present, write-protected entry: reuse the page or copy it.
 
     mm/memory.c: do_wp_page. An exclusive page is kept as it is; a page with no other user is
-    kept and moved to the VMA's own anon_vma; else it is copied. Returns 0 or -ENOMEM.
+    kept and moved to the VMA's own anon_vma (v5.9 to v5.18 leave it where it is); else it is
+    copied. Returns 0 or -ENOMEM.
     """
     page = pte.page
     if page is not None:
@@ -135,9 +137,8 @@ def do_wp_page(w: World, vma: VmAreaStruct, address: int, pte: Pte) -> int:
             pte.write = True
             return 0
         if _can_reuse(w, page):
-            if page.mapping is not vma.anon_vma:
-                w.mark("page-moved-to-own-anon_vma")
-            page_move_anon_rmap(w, page, vma)
+            if w.kernel.wp_reuse is not _REFCOUNT:
+                page_move_anon_rmap(w, page, vma)
             if exclusive_rule:
                 page.anon_exclusive = True
             pte.write = True

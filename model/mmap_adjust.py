@@ -82,18 +82,20 @@ def do_munmap(w: World, mm: MmStruct, start: int, end: int, *, downgrade: bool) 
     vma = find_vma_intersection(mm, start, end)
     if vma is None:
         return 0
-    if w.kernel.vma_layer is _MAPLE and not mas_preallocate(w):
+    maple = w.kernel.vma_layer is _MAPLE
+    if maple and not mas_preallocate(w):
         return -ENOMEM
     if start > vma.vm_start:
         error = __split_vma(w, vma, start, new_below=False)
         if error:
             return error
-    last = find_vma(mm, end - 1)
-    if last is not None and last.vm_start < end < last.vm_end:
-        error = __split_vma(w, last, end, new_below=True)
-        if error:
-            return error
-
+    for v in [v for v in mm.mmap if v.vm_end > start and v.vm_start < end]:
+        if v.vm_end > end:
+            error = __split_vma(w, v, end, new_below=True)
+            if error:
+                return error
+        if maple and not mas_preallocate(w):
+            return -ENOMEM
     detached = [v for v in mm.mmap if v.vm_end > start and v.vm_start < end]
     for v in detached:
         vma_erase(w, mm, v)

@@ -63,6 +63,8 @@ def page_move_anon_rmap(w: World, page: Page, vma: VmAreaStruct) -> None:
 
     mm/rmap.c: page_move_anon_rmap; folio_move_anon_rmap from v6.7.
     """
+    if page.mapping is not vma.anon_vma:
+        w.mark("page-moved-to-own-anon_vma")
     page.mapping = vma.anon_vma
     w.pte_generation += 1
 

@@ -57,8 +57,9 @@ def vma_adjust(
     """Give a VMA a new range, absorbing or shifting what it overlaps; 0 or -ENOMEM.
 
     mm/mmap.c: vma_adjust in v4.0, __vma_adjust from v4.9. ``insert`` is the other half of a
-    split; ``expand`` the VMA that vma_merge wants to survive. Case 6 is one pass as in v6.1;
-    releases before it go round twice, with the same end.
+    split; ``expand`` the VMA that vma_merge wants to survive. v4.0 does case 6 in two rounds, each
+    with a clone of its own: a failure of the second loses the VMA that the first removed. Later
+    releases clone once, before anything is removed.
     """
     mm = vma.vm_mm
     following = find_vma(mm, vma.vm_end)
@@ -70,6 +71,9 @@ def vma_adjust(
     anon_dup: VmAreaStruct | None = None
 
     if following is not None and insert is None:
+        if end > following.vm_end and w.kernel.merge_case8 is MergeCase8.KEEP_CHANGED:
+            error = vma_adjust(w, vma, start, following.vm_end, pgoff, None, expand)
+            return error or vma_adjust(w, vma, start, end, pgoff, None, expand)
         if end >= following.vm_end:
             if following is expand and w.kernel.merge_case8 is MergeCase8.KEEP_NEXT:
                 remove_next = 3
