@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from invariants import chain, counts, layout, lifetime, reuse, rmap, root
 from invariants.base import Invariant, InvariantViolation, Kind
-from invariants.reuse import check_anon_vma_clone
+from invariants.reuse import ClonePreconditions, check_anon_vma_clone
 from invariants.screen import pages_hold, structure_holds
 from model.errors import ModelViolation, UseAfterFree
 from model.kernels import Kernel
-from model.structs import World
+from model.structs import CloneOperation, VmAreaStruct, World
 
 __all__ = ["LAWS", "Checker", "Invariant", "InvariantViolation", "Kind", "ScreenFault", "laws_for"]
 
@@ -75,7 +75,14 @@ class Checker:
 
     def attach(self, world: World) -> None:
         """Let the laws that watch operations from inside watch this World."""
-        world.check_anon_vma_clone = check_anon_vma_clone
+
+        def check(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation) -> None:
+            try:
+                check_anon_vma_clone(dst, src, operation)
+            except ClonePreconditions as violation:
+                world.noticed.append(violation)
+
+        world.check_anon_vma_clone = check
 
     def full(self, world: World) -> None:
         """Run every law.
@@ -83,6 +90,8 @@ class Checker:
         Raises:
             ModelViolation: The first law that does not hold.
         """
+        if world.noticed:
+            raise world.noticed.pop(0)
         for check in self._checks:
             check(world)
 
@@ -97,7 +106,9 @@ class Checker:
             ScreenFault: The fast screen and the laws disagree.
         """
         try:
-            if world.generation != self._generation:
+            if world.noticed:
+                holds = False
+            elif world.generation != self._generation:
                 holds = structure_holds(world) and pages_hold(world)
             elif world.pte_generation != self._pte_generation:
                 holds = pages_hold(world)

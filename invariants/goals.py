@@ -41,9 +41,12 @@ def _wipes(kernel: Kernel) -> bool:
     return kernel.wipe_on_fork is WipeOnFork.PRESENT
 
 
+def _has_own_anon_vmas(kernel: Kernel) -> bool:
+    return kernel.fork_pointer is ForkPointer.DROPPED
+
+
 def _moves(kernel: Kernel) -> bool:
-    inherits = kernel.fork_pointer is ForkPointer.DROPPED
-    return inherits and kernel.wp_reuse is not WpReuse.REFCOUNT
+    return _has_own_anon_vmas(kernel) and kernel.wp_reuse is not WpReuse.REFCOUNT
 
 
 GOALS: tuple[Goal, ...] = (
@@ -53,7 +56,11 @@ GOALS: tuple[Goal, ...] = (
         "a fork took over an ancestor's anon_vma instead of allocating one",
         applies_to=_reuses,
     ),
-    Goal("anon_vma-vacant", "an anon_vma lost its last VMA while descendants still need it"),
+    Goal(
+        "anon_vma-vacant",
+        "an anon_vma lost its last VMA while descendants still need it",
+        applies_to=_has_own_anon_vmas,
+    ),
     Goal("page-copied", "a write to a shared page copied it"),
     Goal(
         "page-moved-to-own-anon_vma",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from model.errors import ModelViolation
     from model.kernels import Kernel
 
 VM_READ = 0x1
@@ -177,7 +178,9 @@ class World:
         expected: What each process must read at each written page (the specification of fork:
             every process has a private copy of memory). Kept by the subject, not by the kernel.
         check_anon_vma_clone: Called at the entry of every ``anon_vma_clone``, as the function
-            of that name does in 7.0; None switches it off.
+            of that name is in 7.0; None switches it off. Like a VM_WARN_ON it lets the operation
+            go on, and leaves what it saw in ``noticed``.
+        noticed: Violations seen inside the operation just executed.
         generation: Counts changes of the structure (anything but page table entries and page
             contents), so that a reader can skip what cannot have changed.
         pte_generation: The same for page table entries and pages.
@@ -194,6 +197,7 @@ class World:
     reused: list[ReuseEvent] = attrs.field(factory=list)
     expected: dict[str, dict[int, int]] = attrs.field(factory=dict)
     check_anon_vma_clone: CloneCheck | None = None
+    noticed: list[ModelViolation] = attrs.field(factory=list)
     generation: int = 0
     pte_generation: int = 0
     marks: dict[str, int] = attrs.field(factory=dict)

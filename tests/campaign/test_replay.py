@@ -8,6 +8,7 @@ from campaign.replay import Outcome, replay
 from campaign.store import recorded, save_trace
 from model.errors import UseAfterFree
 from model.fork import mm_init
+from model.errors import KernelWarning
 from model.kernels import KERNELS
 from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
 from report.world_text import Names, changed_lines, world_lines, world_rows
@@ -177,13 +178,28 @@ class TestSteps:
         none = "nothing done: no such process, or its child's label is taken"
         assert results == [none, "0", "0", "found 1", "-EFAULT", "-EEXIST"]
 
-    def test_an_operation_that_is_stopped_inside(self, capsys, tmp_path):
-        """A law that is broken in the middle of an operation ends it there, and that shows."""
+    def test_an_operation_that_is_stopped_inside(self, capsys, tmp_path, monkeypatch):
+        """A kernel that warns in the middle of an operation ends it there, and that shows."""
+
+        def warns(_anon_vma):
+            clause = "planted"
+            raise KernelWarning(clause, "planted")
+
+        monkeypatch.setattr("model.rmap.get_anon_vma", warns)
+        path = save(tmp_path, finding=None)
+        code, lines, _ = run(capsys, "replay", path, "--steps", "--on", "v6.12")
+        assert code == 1
+        assert "kernel-warning/planted/fork" in lines[0]
+        assert [line for line in lines if "ops[2]" in line][-1].endswith(" -> stopped inside")
+
+    def test_a_precondition_does_not_hide_what_the_operation_does(self, capsys, tmp_path):
+        """A law noticed at the entry of a function lets the operation go on, as a warning does."""
         path = save(tmp_path, kernel="textbook", finding=None)
         code, lines, _ = run(capsys, "replay", path, "--steps")
         assert code == 1
         assert "clone-preconditions" in lines[0]
-        assert [line for line in lines if "ops[2]" in line][-1].endswith(" -> stopped inside")
+        assert "  ops[2] p1 = fork(p0) -> 0" in lines
+        assert any("tree p0[0,1) p1[0,1)" in line for line in lines)
 
 
 class TestWorldText:
