@@ -6,9 +6,8 @@ from campaign.cli import main
 from campaign.execute import find
 from campaign.replay import Outcome, replay
 from campaign.store import recorded, save_trace
-from model.errors import UseAfterFree
+from model.errors import KernelWarning, UseAfterFree
 from model.fork import mm_init
-from model.errors import KernelWarning
 from model.kernels import KERNELS
 from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
 from report.world_text import Names, changed_lines, world_lines, world_rows
