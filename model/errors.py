@@ -42,6 +42,18 @@ class KernelWarning(ModelViolation):
     law: ClassVar[str] = "kernel-warning"
 
 
+def warn_on(condition: bool, clause: str, what: str) -> None:  # noqa: FBT001 - as in C
+    """Be a ``VM_WARN_ON``: raise KernelWarning if the condition holds.
+
+    Args:
+        condition: What must not be.
+        clause: The function that asserts it.
+        what: The assertion in words.
+    """
+    if condition:
+        raise KernelWarning(clause, f"{clause}: {what}")
+
+
 class KernelOops(ModelViolation):
     """An operation dereferenced a NULL or wild pointer: the modelled kernel died in it."""
 

@@ -59,7 +59,7 @@ class WpReuse(Enum):
     """When a write fault on a present page keeps the page instead of copying it."""
 
     MAPCOUNT = "mapcount is one"
-    """``reuse_swap_page``: before v5.8."""
+    """``reuse_swap_page``: before v5.9."""
     REFCOUNT = "reference count is one"
     """09854ba94c6a (in v5.9), reworked by 53a05ad9f21d (in v5.18); page->mapping stays."""
     ANON_EXCLUSIVE = "PageAnonExclusive, or reference count is one"
@@ -91,7 +91,8 @@ class MprotectAccount(Enum):
 
     KEPT = "kept"
     DROPPED = "dropped"
-    """The private mapping is uncharged: seen in v6.12 and in the recordings of v6.18."""
+    """The private mapping is uncharged ("mm/mprotect: allow unfaulted VMAs to be unaccounted on
+    mprotect()", believed v6.7): read in v6.12, seen in recordings of v6.18."""
 
 
 class WipeOnFork(Enum):

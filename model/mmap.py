@@ -8,6 +8,7 @@ Also the one place where a release's VMA layer is chosen: ``model.vma_adjust`` t
 from __future__ import annotations
 
 from model import mmap_adjust, mmap_vmg, vma_adjust, vma_vmg
+from model.errors import KernelWarning
 from model.kernels import MunmapLock, VmaLayer
 from model.locking import (
     mmap_read_lock,
@@ -28,6 +29,7 @@ from model.structs import (
     VmAreaStruct,
     World,
 )
+from model.vma_common import vma_start_write_if_locked
 
 _VMG = VmaLayer.VMG
 _DOWNGRADE = MunmapLock.DOWNGRADE
@@ -96,7 +98,11 @@ def exit_mmap(w: World, mm: MmStruct) -> None:
     """Take down an address space nobody uses any more (mm/mmap.c: exit_mmap).
 
     Pages are zapped under the read lock, then every VMA is unlinked from rmap and freed under
-    the write lock (v6.1; earlier releases need no lock here and take none).
+    the write lock (v6.1). v5.18 holds the write lock throughout, v4.0 takes none; nobody else
+    can see the mm by then.
+
+    Raises:
+        KernelWarning: There are not as many VMAs as map_count says (BUG_ON).
     """
     mmap_read_lock(w, mm)
     for vma in mm.mmap:
@@ -104,9 +110,13 @@ def exit_mmap(w: World, mm: MmStruct) -> None:
     mmap_read_unlock(w, mm)
     mmap_write_lock(w, mm)
     for vma in mm.mmap:
+        vma_start_write_if_locked(w, vma)
         unlink_anon_vmas(w, vma)
     for vma in mm.mmap:
         kmem_cache_free_vma(w, vma)
+    if mm.map_count != len(mm.mmap):
+        message = f"{mm.name} exits with {len(mm.mmap)} VMAs and map_count {mm.map_count}"
+        raise KernelWarning("map_count", message)
     mm.mmap.clear()
     mm.map_count = 0
     mmap_write_unlock(w, mm)

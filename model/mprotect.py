@@ -24,7 +24,7 @@ def change_protection(w: World, vma: VmAreaStruct, start: int, end: int) -> None
     """Make the page table entries agree with the VMA's flags (mm/mprotect.c).
 
     Write access is given at once only to exclusive pages, and only by releases that know them
-    (can_change_pte_writable, from v5.19); else the next write faults.
+    (can_change_pte_writable, believed v6.0); else the next write faults.
     """
     writable = vma.vm_flags & VM_WRITE
     upgrade = w.kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE

@@ -50,7 +50,7 @@ def __page_set_anon_rmap(page: Page, vma: VmAreaStruct, address: int, *, exclusi
 
 
 def page_add_new_anon_rmap(w: World, page: Page, vma: VmAreaStruct, address: int) -> None:
-    """Account the first mapping of a new page (folio_add_new_anon_rmap from v6.2)."""
+    """Account the first mapping of a new page (folio_add_new_anon_rmap, believed v6.3)."""
     page.mapcount = 1
     if w.kernel.wp_reuse is _ANON_EXCLUSIVE:
         page.anon_exclusive = True
@@ -62,7 +62,13 @@ def page_move_anon_rmap(w: World, page: Page, vma: VmAreaStruct) -> None:
     """Move a page that only this VMA maps to the VMA's own anon_vma.
 
     mm/rmap.c: page_move_anon_rmap; folio_move_anon_rmap from v6.7.
+
+    Raises:
+        KernelWarning: The VMA has no anon_vma (VM_BUG_ON_VMA).
     """
+    if vma.anon_vma is None:
+        message = f"page#{page.serial} moved to vma#{vma.serial}, which has no anon_vma"
+        raise KernelWarning("no-anon_vma", message)
     if page.mapping is not vma.anon_vma:
         w.mark("page-moved-to-own-anon_vma")
     page.mapping = vma.anon_vma

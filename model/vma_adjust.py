@@ -10,7 +10,7 @@ The list of VMAs takes the place of the linked list and rbtree (to v5.18) and of
 
 from __future__ import annotations
 
-from model.errors import KernelWarning
+from model.errors import KernelWarning, warn_on
 from model.interval_tree import (
     anon_vma_interval_tree_post_update_vma,
     anon_vma_interval_tree_pre_update_vma,
@@ -29,6 +29,7 @@ from model.structs import ENOMEM, AnonVma, CloneOperation, MmStruct, VmAreaStruc
 from model.vma_common import vm_area_dup, vma_erase, vma_store
 
 _MAPLE = VmaLayer.VMA_ADJUST_MAPLE
+_ADJUST = "vma_adjust"
 
 
 def _has_maple_tree(w: World) -> bool:
@@ -76,12 +77,15 @@ def vma_adjust(
             return error or vma_adjust(w, vma, start, end, pgoff, None, expand)
         if end >= following.vm_end:
             if following is expand and w.kernel.merge_case8 is MergeCase8.KEEP_NEXT:
+                warn_on(end != following.vm_end, _ADJUST, "case 8 goes beyond the next VMA")
                 remove_next = 3
                 vma, following = following, vma
             else:
                 remove_next = 1 + (end > following.vm_end)
                 if remove_next == 2:
                     next_next = find_vma(mm, following.vm_end)
+                    partly = next_next is None or end != next_next.vm_end
+                    warn_on(partly, _ADJUST, "case 6 covers part of the VMA after next")
             exporter, importer = following, vma
             if remove_next == 2 and following.anon_vma is None:
                 exporter = next_next
@@ -93,6 +97,8 @@ def vma_adjust(
             exporter, importer = vma, following
 
         if exporter is not None and importer is not None:
+            if w.kernel.merge_case8 is MergeCase8.KEEP_NEXT and remove_next != 3:
+                warn_on(expand is not importer, _ADJUST, "another VMA than the importer expands")
             error, anon_dup = _import_anon_vma(w, importer, exporter)
             if error:
                 return error
@@ -140,6 +146,9 @@ def vma_adjust(
                 if removed.anon_vma is not None:
                     anon_vma_merge(w, vma, removed)
                 mm.map_count -= 1
+                if removed is next_next or next_next is None:
+                    beyond = vma.vm_end < removed.vm_end
+                    warn_on(beyond, _ADJUST, "the removed VMA ends above the one it joined")
                 kmem_cache_free_vma(w, removed)
     return 0
 
@@ -170,6 +179,9 @@ def vma_merge(
     mid = following
     if following is not None and following.vm_end == end:
         following = find_vma(mm, following.vm_end)
+    warn_on(prev is not None and addr <= prev.vm_start, "vma_merge", "the range starts below prev")
+    warn_on(mid is not None and end > mid.vm_end, "vma_merge", "the range exceeds its VMA")
+    warn_on(addr >= end, "vma_merge", "the range is empty")
 
     merge_prev = (
         prev is not None
@@ -227,6 +239,9 @@ def vma_expand(
             if error:
                 return error
             anon_dup = vma
+    if following is not None and removed is None and following is not vma:
+        warn_on(end > following.vm_start, "vma_expand", "part of the next VMA is overwritten")
+    warn_on(vma.vm_start < start or vma.vm_end > end, "vma_expand", "the VMA would shrink")
 
     if not mas_preallocate(w):
         if anon_dup is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import attrs
 
-from model.errors import KernelWarning
+from model.errors import KernelWarning, warn_on
 from model.interval_tree import (
     anon_vma_interval_tree_post_update_vma,
     anon_vma_interval_tree_pre_update_vma,
@@ -97,6 +97,9 @@ def vma_complete(w: World, vp: VmaPrepare, mm: MmStruct) -> None:
             if removed.anon_vma is not None:
                 anon_vma_merge(w, vp.vma, removed)
             mm.map_count -= 1
+            if removed is vp.remove2 or vp.remove2 is None:
+                beyond = vp.vma.vm_end < removed.vm_end
+                warn_on(beyond, "vma_complete", "the removed VMA ends above the one it joined")
             kmem_cache_free_vma(w, removed)
 
 
@@ -230,6 +233,12 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
     assert vma is not None  # noqa: S101 - the caller names the VMA it modifies
     mmap_assert_write_locked(vmg.mm)
     start, end = vmg.start, vmg.end
+    clause = "vma_merge_existing_range"
+    warn_on(vmg.next is not None, clause, "the caller has set the next VMA")
+    warn_on(prev is not None and start <= prev.vm_start, clause, "the range starts below prev")
+    warn_on(start >= end, clause, "the range is empty")
+    outside = (vma is not prev and start != vma.vm_start) or end > vma.vm_end
+    warn_on(outside, clause, "the range is no part of the VMA")
     left_side = start == vma.vm_start
     right_side = end == vma.vm_end
     if not left_side and not right_side:
@@ -270,6 +279,8 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
         err, anon_dup = dup_anon_vma(w, prev, source)
     else:
         assert following is not None  # noqa: S101 - merge_right holds
+        offset = start > vma.vm_start and prev is not None and vma is not prev
+        warn_on(offset, clause, "the range is offset into a VMA that is not prev")
         survivor = following
         if delete_vma:
             vmg.vma = following
@@ -301,6 +312,7 @@ def vma_merge_new_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | None:
     """
     prev, following = vmg.prev, vmg.next
     mmap_assert_write_locked(vmg.mm)
+    warn_on(vmg.vma is not None, "vma_merge_new_range", "a new range is not part of a VMA")
     if prev is None and following is None:
         return None
     start, end, pgoff = vmg.start, vmg.end, vmg.pgoff
@@ -335,6 +347,10 @@ def vma_expand(w: World, vmg: VmaMergeStruct) -> int:
         ret, anon_dup = dup_anon_vma(w, vma, following)
         if ret:
             return ret
+    if following is not None and remove is None and following is not vma:
+        warn_on(vmg.end > following.vm_start, "vma_expand", "part of the next VMA is overwritten")
+    shrinks = vma.vm_start < vmg.start or vma.vm_end > vmg.end
+    warn_on(shrinks, "vma_expand", "the VMA would shrink")
     if commit_merge(w, vmg, None, remove, None, 0):
         if anon_dup is not None:
             unlink_anon_vmas(w, anon_dup)

@@ -18,6 +18,7 @@ from model.mprotect import sys_mprotect
 from model.mremap import sys_mremap
 from model.structs import (
     EFAULT,
+    ENOMEM,
     VM_DONTCOPY,
     VM_READ,
     VM_WIPEONFORK,
@@ -166,12 +167,12 @@ class ModelSubject:
             ]
             self._forget(op, op.target)
             memory.update(moved)
-        elif ret == -EFAULT:
+        elif ret in (-EFAULT, -ENOMEM):
             self._drop_unmapped(mm, op)
         return ret
 
     def _drop_unmapped(self, mm: MmStruct, op: Op) -> None:
-        # A refused move may have unmapped its target already; whether it did is the kernel's
+        # A move that failed may have unmapped its target already; whether it did is the kernel's
         # choice of order, so the address space is asked.
         memory = self.world.expected[op.process]
         for page in range(op.target, op.target + op.pages):

@@ -476,7 +476,7 @@ def differing(name, kernel):
         ("6.1.192-process-heavy", "v6.12", 16),
         ("6.12.117-process-heavy", "v6.1", 16),
         ("6.1.192-fork-exit-heavy", "v6.12", 0),
-        ("6.1.192-fork-exit-heavy", "v5.18", 35),
+        ("6.1.192-fork-exit-heavy", "v5.18", 49),
     ],
 )
 def test_another_kernels_rules_are_noticed(name, kernel, expected):
