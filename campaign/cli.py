@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit code."""
+    _open_missing_streams()
     _accept_any_text()
     try:
         code = _run(argv)
@@ -85,6 +86,14 @@ def _run(argv: Sequence[str] | None) -> int:
         return _complain(str(error), NOTHING_PROVED)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
+
+
+def _open_missing_streams() -> None:
+    # Started with a stream closed (``>&-``), Python has None in its place.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
 def _accept_any_text() -> None:

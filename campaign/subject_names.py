@@ -40,6 +40,9 @@ def kernel_named(name: str | None) -> Kernel:
     for defect in defects:
         if defect not in DEFECTS:
             _refuse("defect", defect, DEFECTS)
+        if DEFECTS[defect].is_in(kernel):
+            msg = f"{printable(name)}: {release} has defect {defect} already; name {release} alone"
+            raise UsageError(msg)
         kernel = kernel.with_defect(defect)
     return kernel
 

@@ -232,13 +232,10 @@ def vma_expand(
     anon_dup: VmAreaStruct | None = None
     if following is not None and vma is not following and end == following.vm_end:
         removed = following
-        if following.anon_vma is not None and vma.anon_vma is None:
-            anon_vma = following.anon_vma
-            vma.anon_vma = anon_vma
-            error = anon_vma_clone(w, vma, following, CloneOperation.MERGE_UNFAULTED)
-            if error:
-                return error
-            anon_dup = vma
+        error, anon_dup = _import_anon_vma(w, vma, following)
+        if error:
+            return error
+        anon_vma = vma.anon_vma
     if following is not None and removed is None and following is not vma:
         warn_on(end > following.vm_start, "vma_expand", "part of the next VMA is overwritten")
     warn_on(vma.vm_start < start or vma.vm_end > end, "vma_expand", "the VMA would shrink")

@@ -198,3 +198,16 @@ class TestProcess:
             [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
         )
         assert done.stderr == "[]\n"
+
+
+def test_a_closed_standard_output_is_no_fault():
+    """Started with its output closed, a command does its work and ends as ever."""
+    command = f"exec {sys.executable} -m campaign.cli list kernels >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_defect_that_a_kernel_has_cannot_be_put_in():
+    """v5.18 with its own defect is a mistake in the command, and says so."""
+    with pytest.raises(UsageError, match="has defect B16 already"):
+        kernel_named("v5.18+B16")

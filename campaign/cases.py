@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What workers do: run case k of a campaign, or shrink what a case found.
+
+Most cases are histories of the swarm generator; a few are short runs of the Hypothesis machine,
+which explores arguments in its own way and is some twenty times slower. Which one a case is, and
+all that happens in it, depends on the seed and the number of the case alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import attrs
+
+from campaign.execute import Finding, ModelRun, execute, find
+from campaign.shrink import ShrinkResult, shrink
+from model.errors import ModelViolation
+from model.kernels import Kernel
+from strategies.mix import case_rng, generate
+from strategies.ops import Op
+
+if TYPE_CHECKING:
+    from strategies.machine import AnonVmaMachine
+
+MACHINE_EVERY = 500
+MACHINE_AT = 49
+"""With all engines, case k is a machine case if ``k % MACHINE_EVERY == MACHINE_AT``.
+
+A machine case takes as long as some hundred swarm cases, so this gives a fifth of the time to it.
+"""
+
+SHRINK_OPS = 2_000_000
+"""Operations that shrinking one finding may replay. Not seconds: the result depends on it."""
+
+MACHINE_EXAMPLES = 20
+MACHINE_STEPS = 50
+"""A machine case is so many histories of at most so many steps."""
+
+
+class Engine(StrEnum):
+    """Where cases come from; the value is its name on the command line."""
+
+    ALL = "all"
+    MACHINE = "machine"
+    SWARM = "swarm"
+
+
+@attrs.frozen
+class CaseResult:
+    """What became of one case.
+
+    Attributes:
+        case: Its number.
+        steps: Operations executed.
+        effective: Those that were no recorded no-op.
+        checked: Those after which the laws were looked at.
+        goals: Ids of the goals reached, sorted.
+        finding: The law broken, or None.
+        fault: The traceback if anonvma itself failed; else empty.
+        ops: With a finding, the history up to the failing operation; with a fault, all of it.
+    """
+
+    case: int
+    steps: int = 0
+    effective: int = 0
+    checked: int = 0
+    goals: tuple[str, ...] = ()
+    finding: Finding | None = None
+    fault: str = ""
+    ops: tuple[Op, ...] = ()
+
+
+@attrs.define(eq=False)
+class Tally:
+    """What cases add up to.
+
+    Attributes:
+        cases: Cases counted.
+        steps: Operations executed.
+        effective: Those that were no recorded no-op.
+        checked: Those after which the laws were looked at.
+        goals: For each goal reached, the number of cases that reached it.
+    """
+
+    cases: int = 0
+    steps: int = 0
+    effective: int = 0
+    checked: int = 0
+    goals: dict[str, int] = attrs.field(factory=dict)
+
+    def add(self, result: CaseResult) -> list[str]:
+        """Count a case; return the goals that it was the first to reach."""
+        self.cases += 1
+        self.steps += result.steps
+        self.effective += result.effective
+        self.checked += result.checked
+        new = [goal for goal in result.goals if goal not in self.goals]
+        for goal in result.goals:
+            self.goals[goal] = self.goals.get(goal, 0) + 1
+        return new
+
+
+@attrs.frozen
+class Portfolio:
+    """The cases of a campaign; calling it with a number runs that case.
+
+    Attributes:
+        kernel: What is put to the test.
+        seed: Seed of every case.
+        engine: Which engines make cases.
+        steps: Operations of a swarm case; a machine's history has no more either.
+    """
+
+    kernel: Kernel
+    seed: int
+    engine: Engine
+    steps: int
+
+    def engine_of(self, case: int) -> Engine:
+        """Return which engine makes a case: MACHINE or SWARM."""
+        if self.engine is not Engine.ALL:
+            return self.engine
+        return Engine.MACHINE if case % MACHINE_EVERY == MACHINE_AT else Engine.SWARM
+
+    def ops_of(self, case: int) -> tuple[Op, ...]:
+        """Return the operations of a case as far as they are known without running it."""
+        if self.engine_of(case) is Engine.MACHINE:
+            return ()
+        return tuple(generate(self.seed, case, self.steps))
+
+    def __call__(self, case: int) -> CaseResult:
+        """Run a case.
+
+        Raises:
+            MemoryError: The case needs more memory than there is.
+        """
+        if self.engine_of(case) is Engine.MACHINE:
+            return self._machine(case)
+        return self._swarm(case)
+
+    def _swarm(self, case: int) -> CaseResult:
+        ops = generate(self.seed, case, self.steps)
+        try:
+            done = execute(self.kernel, ops, full=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            return CaseResult(case, fault=_text(error), ops=tuple(ops))
+        goals = tuple(sorted(done.marks))
+        result = CaseResult(case, done.steps, done.effective, done.effective, goals)
+        return result if done.finding is None else self._with_finding(result, ops)
+
+    def _machine(self, case: int) -> CaseResult:
+        machine, recorder = _machine_for(self.kernel)
+        recorder.clear()
+        error = _run_machine(machine, case_rng(self.seed, case).getrandbits(64), self.steps)
+        result = recorder.result(case)
+        if recorder.error is None:
+            return result if error is None else attrs.evolve(result, fault=_text(error))
+        if isinstance(recorder.error, MemoryError):
+            raise recorder.error
+        if isinstance(recorder.error, ModelViolation):
+            return self._with_finding(result, recorder.ops)
+        return attrs.evolve(result, fault=_text(recorder.error), ops=tuple(recorder.ops))
+
+    def _with_finding(self, result: CaseResult, ops: Sequence[Op]) -> CaseResult:
+        # What a campaign reports is what replaying the trace will find.
+        finding = find(self.kernel, ops)
+        if finding is None:
+            fault = "a finding of this case is not found again when its operations are replayed"
+            return attrs.evolve(result, fault=fault, ops=tuple(ops))
+        return attrs.evolve(result, finding=finding, ops=tuple(ops[: finding.step + 1]))
+
+
+def _text(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)).strip()
+
+
+class _Recorder:
+    """Makes the runs of one machine case and keeps what happened up to the first failure.
+
+    Hypothesis executes a failing history again; that is not counted.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the last case."""
+        self.steps = self.effective = self.checked = 0
+        self.goals: dict[str, int] = {}
+        self.ops: list[Op] = []
+        self.error: Exception | None = None
+
+    def start(self) -> ModelRun:
+        """Start a run that is recorded, unless there was a failure."""
+        if self.error is not None:
+            return ModelRun(self.kernel)
+        self.ops = []
+        return _RecordedRun(self.kernel, self)
+
+    def result(self, case: int) -> CaseResult:
+        """Return what is known of the case, without its failure."""
+        goals = tuple(sorted(self.goals))
+        return CaseResult(case, self.steps, self.effective, self.checked, goals)
+
+
+class _RecordedRun(ModelRun):
+    """A run of a model kernel that tells the recorder."""
+
+    __slots__ = ("_recorder",)
+
+    def __init__(self, kernel: Kernel, recorder: _Recorder) -> None:
+        super().__init__(kernel)
+        self._recorder = recorder
+
+    def step(self, op: Op) -> int | None:
+        recorder = self._recorder
+        recorder.ops.append(op)
+        recorder.steps += 1
+        with self._failing():
+            ret = super().step(op)
+        recorder.checked += 1
+        if ret is not None:
+            recorder.effective += 1
+        return ret
+
+    def finish(self) -> None:
+        with self._failing():
+            super().finish()
+        self._recorder.goals |= self.world.marks
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._recorder.goals |= self.world.marks
+            self._recorder.error = error
+            raise
+
+
+@lru_cache(maxsize=1)
+def _machine_for(kernel: Kernel) -> tuple[type[AnonVmaMachine], _Recorder]:
+    # Hypothesis keeps every machine class forever, so there is one and not one per case.
+    from strategies.machine import machine_for
+
+    recorder = _Recorder(kernel)
+    return machine_for(recorder.start), recorder
+
+
+def _run_machine(machine: type[AnonVmaMachine], seed: int, steps: int) -> Exception | None:
+    # Return what the run raised, if it did.
+    import hypothesis
+    from hypothesis.stateful import run_state_machine_as_test
+
+    settings = hypothesis.settings(
+        max_examples=MACHINE_EXAMPLES,
+        stateful_step_count=min(steps, MACHINE_STEPS),
+        phases=[hypothesis.Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    try:
+        with warnings.catch_warnings(), _without_found_constants():
+            warnings.simplefilter("ignore")
+            run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the recorder knows better what it was
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def _without_found_constants() -> Iterator[None]:
+    # Hypothesis mixes in numbers that it reads from the source of every loaded module, through
+    # a cache below the working directory. A case must not depend on either.
+    from hypothesis.internal.conjecture.providers import HypothesisProvider
+
+    name = "_maybe_draw_constant"
+    original = getattr(HypothesisProvider, name, None)
+    setattr(HypothesisProvider, name, lambda *_args, **_kwargs: None)
+    try:
+        yield
+    finally:
+        if original is None:
+            delattr(HypothesisProvider, name)
+        else:
+            setattr(HypothesisProvider, name, original)
+
+
+class _Enough(Exception):
+    """The operations that shrinking may replay are used up."""
+
+
+@attrs.frozen
+class ShrinkTask:
+    """Shrinks one finding; runs in a worker, for a candidate may do whatever a case may do.
+
+    Attributes:
+        kernel: Where it was found.
+        ops: The failing operations.
+        finding: What they find.
+    """
+
+    kernel: Kernel
+    ops: tuple[Op, ...]
+    finding: Finding
+
+    def __call__(self, _case: int = 0) -> ShrinkResult:
+        """Return the best list of operations within the budget."""
+        best = self.unchanged()
+        replayed = replays = 0
+
+        def predicate(ops: Sequence[Op]) -> Finding | None:
+            nonlocal replayed, replays
+            if replayed > SHRINK_OPS:
+                raise _Enough
+            replayed += len(ops)
+            replays += 1
+            return find(self.kernel, ops)
+
+        def on_better(ops: tuple[Op, ...], finding: Finding) -> None:
+            nonlocal best
+            best = attrs.evolve(best, ops=ops, finding=finding)
+
+        try:
+            return shrink(self.ops, predicate, on_better=on_better)
+        except _Enough:
+            return attrs.evolve(best, replays=replays)
+
+    def unchanged(self) -> ShrinkResult:
+        """Return the result of not shrinking at all."""
+        return ShrinkResult(self.ops, self.finding, 0, (), complete=False, passes=())

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine of a campaign: search, save, shrink, sum up; says what happens in events.
+
+Results come from the supervisor in the order of case numbers and are taken in that order, one
+after the other, so the outcome of a campaign of N cases depends on its plan and on nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+
+from campaign.cases import CaseResult, Engine, Portfolio, ShrinkTask, Tally
+from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
+from campaign.events import (
+    BrokenLaw,
+    Bucket,
+    CampaignFinished,
+    CampaignStarted,
+    CaseFaulted,
+    CaseLost,
+    Emit,
+    FindingFound,
+    GoalReached,
+    MissedGoal,
+    OtherBucket,
+    Progress,
+    Shrunk,
+    TraceUnsaved,
+)
+from campaign.execute import Finding
+from campaign.shrink import ShrinkResult, Slip
+from campaign.store import StoreError, recorded, save_trace, stem_of
+from campaign.workers import CASE_TIMEOUT, MEMORY_LIMIT, LostCase, RunCase, Supervisor, never
+from invariants.goals import goals_for, missed
+from model.kernels import Kernel
+from strategies.mix import DEFAULT_STEPS
+from strategies.ops import Op
+from strategies.trace import Trace, one_line, tool
+
+SHRINK_TIMEOUT = 300.0
+"""Seconds after which shrinking is given up: some candidate never ends."""
+
+_PROGRESS_SECONDS = 0.25
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a campaign is to do.
+
+    Attributes:
+        kernel: What is put to the test.
+        seed: Seed of every case.
+        out: Directory for traces.
+        cases: How many cases, or None for as many as fit into ``seconds``.
+        seconds: Length of the search, shrinking not counted; or None.
+        engine: Which engines make cases.
+        steps: Operations of a swarm case.
+        jobs: Worker processes.
+        keep_going: Whether to go on after a finding.
+        case_timeout: Seconds after which a case that does not end is lost.
+        memory_limit: Bytes of address space that a worker may have.
+    """
+
+    kernel: Kernel
+    seed: int
+    out: str
+    cases: int | None = None
+    seconds: float | None = None
+    engine: Engine = Engine.ALL
+    steps: int = DEFAULT_STEPS
+    jobs: int = 1
+    keep_going: bool = False
+    case_timeout: float = CASE_TIMEOUT
+    memory_limit: int = MEMORY_LIMIT
+
+    def started(self) -> CampaignStarted:
+        """Return the event that says so."""
+        return CampaignStarted(
+            kernel=self.kernel.name,
+            seed=self.seed,
+            engine=self.engine.value,
+            steps=self.steps,
+            jobs=self.jobs,
+            cases=self.cases,
+            seconds=self.seconds,
+            keep_going=self.keep_going,
+            out=self.out,
+            tool=tool(),
+        )
+
+    def reproduce(self, cases: int) -> str:
+        """Return the command line that runs the first ``cases`` cases again."""
+        words = ["anonvma", "fuzz", self.kernel.name, "--seed", str(self.seed)]
+        words += ["--cases", str(max(1, cases)), "--steps", str(self.steps)]
+        words += ["--engine", self.engine.value]
+        return shlex.join([*words, "--keep-going"] if self.keep_going else words)
+
+
+@attrs.define(eq=False)
+class Campaign:
+    """One campaign.
+
+    Attributes:
+        plan: What to do.
+        emit: Takes the events.
+        interrupted: Asked several times a second whether to stop.
+        run_case: Runs a case instead of the plan's own portfolio (for tests).
+    """
+
+    plan: Plan
+    emit: Emit
+    interrupted: Callable[[], bool] = never
+    run_case: RunCase[CaseResult] | None = None
+    _portfolio: Portfolio = attrs.field(init=False)
+    _tally: Tally = attrs.field(factory=Tally, init=False)
+    _buckets: dict[str, Bucket] = attrs.field(factory=dict, init=False)
+    _unshrunk: list[CaseResult] = attrs.field(factory=list, init=False)
+    _lost: list[CaseLost] = attrs.field(factory=list, init=False)
+    _faults: dict[str, CaseFaulted] = attrs.field(factory=dict, init=False)
+    _unsaved: int = attrs.field(default=0, init=False)
+    _last: int = attrs.field(default=-1, init=False)
+    _cpu_seconds: float = attrs.field(default=0.0, init=False)
+    _began: float = attrs.field(factory=time.monotonic, init=False)
+    _shrinking: float = attrs.field(default=0.0, init=False)
+    _progress_due: float = attrs.field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Lay out the cases."""
+        plan = self.plan
+        self._portfolio = Portfolio(plan.kernel, plan.seed, plan.engine, plan.steps)
+
+    def run(self) -> CampaignFinished:
+        """Search, shrink what was found, and return the summary, which is the last event."""
+        self.emit(self.plan.started())
+        self._search()
+        self._shrink_found()
+        summary = self._summary()
+        self.emit(summary)
+        return summary
+
+    def _search(self) -> None:
+        supervisor = Supervisor(
+            run_case=self.run_case or self._portfolio,
+            jobs=self.plan.jobs,
+            stopped=self._is_over,
+            tick=partial(self._progress, "searching"),
+            case_timeout=self.plan.case_timeout,
+            memory_limit=self.plan.memory_limit,
+        )
+        if self.plan.cases is not None:
+            supervisor.cases = self.plan.cases
+        with contextlib.closing(supervisor.results()) as results:
+            for result in results:
+                self._take(result)
+                if self._buckets or self._faults:
+                    if not self.plan.keep_going:
+                        break
+                    self._shrink_found()
+        self._cpu_seconds = supervisor.cpu_seconds
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _is_over(self) -> bool:
+        seconds = self.plan.seconds
+        used_up = seconds is not None and self._elapsed() - self._shrinking >= seconds
+        return used_up or self.interrupted()
+
+    def _progress(self, activity: str) -> None:
+        elapsed = self._elapsed()
+        if elapsed < self._progress_due:
+            return
+        self._progress_due = elapsed + _PROGRESS_SECONDS
+        self.emit(
+            Progress(
+                elapsed=elapsed,
+                cases=self._tally.cases,
+                steps=self._tally.steps,
+                rate=self._tally.steps / max(elapsed, _PROGRESS_SECONDS),
+                goals=self._goals(),
+                buckets=len(self._buckets),
+                lost=len(self._lost),
+                activity=activity,
+            )
+        )
+
+    def _take(self, result: CaseResult | LostCase) -> None:
+        self._last = max(self._last, result.case)
+        if isinstance(result, LostCase):
+            self._take_lost(result)
+            return
+        new = self._tally.add(result)
+        for goal in goals_for(self.plan.kernel):
+            if goal.id in new:
+                self.emit(GoalReached(goal.id, goal.statement, result.case))
+        if result.finding is not None:
+            self._take_finding(result, result.finding)
+        if result.fault:
+            self._take_fault(result)
+
+    def _take_lost(self, lost: LostCase) -> None:
+        ops = self._portfolio.ops_of(lost.case)
+        note = f"lost: {lost.reason}"
+        if not ops:
+            note += "; a run of the Hypothesis machine, whose operations are known to nobody"
+        file = self._save(self._trace(lost.case, ops, note=note), f"lost-case-{lost.case}")
+        event = CaseLost(lost.case, lost.reason, file)
+        self._lost.append(event)
+        self.emit(event)
+
+    def _take_fault(self, result: CaseResult) -> None:
+        error = one_line(result.fault.splitlines()[-1])
+        if error in self._faults:
+            return
+        trace = self._trace(result.case, result.ops, note=f"fault in anonvma: {error}")
+        file = self._save(trace, f"fault-case-{result.case}")
+        self._faults[error] = CaseFaulted(result.case, error, result.fault, file)
+        self.emit(self._faults[error])
+
+    def _take_finding(self, result: CaseResult, finding: Finding) -> None:
+        known = self._buckets.get(finding.bucket)
+        if known is not None:
+            known.count += 1
+            return
+        trace = self._trace(result.case, result.ops, finding)
+        file = self._save(trace, stem_of(trace, raw=True))
+        law = BrokenLaw.of(self.plan.kernel, finding)
+        names = tuple(f"{d.id} {d.cve}".strip() for d in law.known)
+        self._buckets[law.bucket] = Bucket(law.bucket, result.case, len(trace.ops), file, names)
+        self._unshrunk.append(result)
+        self.emit(FindingFound(result.case, law, len(trace.ops), file))
+
+    def _trace(
+        self, case: int, ops: tuple[Op, ...], finding: Finding | None = None, note: str = ""
+    ) -> Trace:
+        return Trace(
+            kernel=self.plan.kernel.name,
+            ops=ops,
+            seed=self.plan.seed,
+            case=case,
+            finding=recorded(finding),
+            note=note,
+        )
+
+    def _save(self, trace: Trace, stem: str) -> str | None:
+        try:
+            return str(save_trace(self.plan.out, trace, stem))
+        except StoreError as error:
+            self._unsaved += 1
+            self.emit(TraceUnsaved(one_line(str(error)), trace.to_json_text()))
+            return None
+
+    def _shrink_found(self) -> None:
+        began = self._elapsed()
+        while self._unshrunk:
+            result = self._unshrunk.pop(0)
+            if result.finding is not None:
+                self._shrink(result.case, ShrinkTask(self.plan.kernel, result.ops, result.finding))
+        self._shrinking += self._elapsed() - began
+
+    def _shrink(self, case: int, task: ShrinkTask) -> None:
+        bucket = self._buckets[task.finding.bucket]
+        done = self._run_shrinker(task)
+        result = done if isinstance(done, ShrinkResult) else task.unchanged()
+        if isinstance(done, ShrinkResult):
+            trace = self._trace(case, result.ops, result.finding)
+            bucket.file = self._save(trace, stem_of(trace)) or bucket.file
+            bucket.operations = len(result.ops)
+            stopped = "" if done.complete else "its budget of replays was used up"
+        else:
+            stopped = done
+        self.emit(
+            Shrunk(
+                case=case,
+                finding=BrokenLaw.of(self.plan.kernel, result.finding),
+                ops=result.ops,
+                before=len(task.ops),
+                replays=result.replays,
+                stopped=stopped,
+                file=bucket.file,
+                also_met=tuple(self._other(case, slip) for slip in result.slips),
+            )
+        )
+
+    def _run_shrinker(self, task: ShrinkTask) -> ShrinkResult | str:
+        """Return the result, or why there is none."""
+        supervisor = Supervisor(
+            run_case=task,
+            jobs=1,
+            cases=1,
+            stopped=self.interrupted,
+            tick=partial(self._progress, "shrinking"),
+            case_timeout=SHRINK_TIMEOUT,
+            memory_limit=self.plan.memory_limit,
+        )
+        with contextlib.closing(supervisor.results()) as results:
+            result = next(results, None)
+        if result is None:
+            return "interrupted"
+        return result.reason if isinstance(result, LostCase) else result
+
+    def _other(self, case: int, slip: Slip) -> OtherBucket:
+        trace = self._trace(case, slip.ops, slip.finding)
+        file = self._save(trace, stem_of(trace))
+        return OtherBucket(slip.finding.bucket, len(slip.ops), file)
+
+    def _goals(self) -> dict[str, int]:
+        reached = self._tally.goals
+        return {goal.id: reached.get(goal.id, 0) for goal in goals_for(self.plan.kernel)}
+
+    def _exit_code(self, missing: Sequence[MissedGoal]) -> int:
+        # The first of these that is the case.
+        reasons = (
+            (self.interrupted(), INTERRUPTED),
+            (bool(self._unsaved), BAD_INPUT),
+            (bool(self._buckets), FOUND),
+            (bool(self._faults or self._lost), FAULT),
+            (bool(missing), NOTHING_PROVED),
+        )
+        return next((code for holds, code in reasons if holds), CLEAN)
+
+    def _summary(self) -> CampaignFinished:
+        plan, tally = self.plan, self._tally
+        missing = tuple(MissedGoal(g.id, g.statement) for g in missed(plan.kernel, tally.goals))
+        return CampaignFinished(
+            kernel=plan.kernel.name,
+            seed=plan.seed,
+            engine=plan.engine.value,
+            cases=tally.cases,
+            steps=tally.steps,
+            checked=tally.checked,
+            effective=tally.effective,
+            cpu_seconds=self._cpu_seconds,
+            steps_per_cpu_second=tally.steps / max(self._cpu_seconds, 1e-9),
+            elapsed=self._elapsed(),
+            findings=tuple(self._buckets.values()),
+            lost=tuple(self._lost),
+            faults=tuple(self._faults.values()),
+            unsaved=self._unsaved,
+            goals=self._goals(),
+            missed=missing,
+            interrupted=self.interrupted(),
+            exit_code=self._exit_code(missing),
+            reproduce=plan.reproduce(self._last + 1),
+        )

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a campaign says while it runs: frozen events, in the order in which things happened.
+
+The engine emits them and does nothing else with them; a terminal and a stream of JSON lines are
+two consumers. Everything in an event but times and rates is the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, TextIO
+
+import attrs
+
+from campaign.execute import Finding, known_defects
+from invariants import LAWS
+from model.kernels import Kernel
+from strategies.ops import Op
+
+_JSON_PROGRESS_SECONDS = 1.0
+_DECIMALS = 3
+
+
+def to_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type of its own
+    """Return events, operations, findings and what they are made of as JSON values."""
+    if isinstance(value, Op):
+        return value.to_json()
+    fields = getattr(type(value), "__attrs_attrs__", None)
+    if fields is not None:
+        return {field.name: to_json(getattr(value, field.name)) for field in fields}
+    if isinstance(value, dict):
+        return {str(key): to_json(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(each) for each in value]
+    return round(value, _DECIMALS) if isinstance(value, float) else value
+
+
+@attrs.frozen
+class Event:
+    """Something happened; ``name`` says what, in JSON as the field ``event``."""
+
+    name: ClassVar[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as a JSON object."""
+        return {"event": self.name, **to_json(self)}
+
+
+Emit = Callable[[Event], None]
+
+
+@attrs.frozen
+class CampaignStarted(Event):
+    """A campaign begins.
+
+    Attributes:
+        kernel: Name of the kernel, defects put in included.
+        seed: Seed of every case.
+        engine: Which engines make the cases.
+        steps: Operations of a swarm case.
+        jobs: Worker processes.
+        cases: Number of cases, or None.
+        seconds: Length of the search in seconds, or None.
+        keep_going: Whether it goes on after a finding.
+        out: Directory for traces.
+        tool: Name and version of this program.
+    """
+
+    name = "campaign-started"
+    kernel: str
+    seed: int
+    engine: str
+    steps: int
+    jobs: int
+    cases: int | None
+    seconds: float | None
+    keep_going: bool
+    out: str
+    tool: str
+
+
+@attrs.frozen
+class Progress(Event):
+    """How far the search is.
+
+    Attributes:
+        elapsed: Seconds since the start.
+        cases: Cases done.
+        steps: Operations executed.
+        rate: Operations per second of elapsed time.
+        goals: Every goal that the kernel can reach, with the number of cases that reached it.
+        buckets: Different findings.
+        lost: Cases lost.
+        activity: What is being done, "searching" or "shrinking".
+    """
+
+    name = "progress"
+    elapsed: float
+    cases: int
+    steps: int
+    rate: float
+    goals: dict[str, int]
+    buckets: int
+    lost: int
+    activity: str
+
+
+@attrs.frozen
+class GoalReached(Event):
+    """A goal was reached for the first time.
+
+    Attributes:
+        goal: Its id.
+        statement: What was seen.
+        case: The case that did.
+    """
+
+    name = "goal-reached"
+    goal: str
+    statement: str
+    case: int
+
+
+@attrs.frozen
+class KnownDefect:
+    """A historical bug that explains a finding."""
+
+    id: str
+    title: str
+    cve: str
+    fix: str
+    fixed_in: str
+
+
+@attrs.frozen
+class BrokenLaw:
+    """A finding with what is known about it.
+
+    Attributes:
+        bucket: What makes two findings the same.
+        law: Id of the broken law.
+        statement: The law.
+        clause: Stable word for how it was broken.
+        op: Kind of the operation that exposed it.
+        step: Index of that operation.
+        message: Both objects and the contradicting fields.
+        known: Historical bugs that this kernel has and that break this law.
+    """
+
+    bucket: str
+    law: str
+    statement: str
+    clause: str
+    op: str
+    step: int
+    message: str
+    known: tuple[KnownDefect, ...]
+
+    @classmethod
+    def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
+        """Return a finding on a kernel with what is known about it."""
+        statements = {law.id: law.statement for law in LAWS}
+        return cls(
+            bucket=finding.bucket,
+            law=finding.law,
+            statement=statements.get(finding.law, ""),
+            clause=finding.clause,
+            op=finding.op_kind,
+            step=finding.step,
+            message=finding.message,
+            known=tuple(
+                KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in)
+                for d in known_defects(kernel, finding.law)
+            ),
+        )
+
+
+@attrs.frozen
+class FindingFound(Event):
+    """The first finding of its bucket; the trace is on disk as it was found.
+
+    Attributes:
+        case: Number of the case.
+        finding: What was found.
+        operations: Length of the failing history.
+        file: Where it is saved, or None if that failed.
+    """
+
+    name = "finding-found"
+    case: int
+    finding: BrokenLaw
+    operations: int
+    file: str | None
+
+
+@attrs.frozen
+class OtherBucket:
+    """A finding of another bucket, met while shrinking."""
+
+    bucket: str
+    operations: int
+    file: str | None
+
+
+@attrs.frozen
+class Shrunk(Event):
+    """What shrinking made of a finding; without progress, the finding as it was.
+
+    Attributes:
+        case: Number of the case.
+        finding: What the shrunk operations find.
+        ops: The shrunk operations.
+        before: How many there were before.
+        replays: Lists of operations that were tried.
+        stopped: Why shrinking ended early; empty if it came to its end.
+        file: Where the trace is saved, or None if that failed.
+        also_met: Findings of other buckets met on the way, each saved too.
+    """
+
+    name = "shrunk"
+    case: int
+    finding: BrokenLaw
+    ops: tuple[Op, ...]
+    before: int
+    replays: int
+    stopped: str
+    file: str | None
+    also_met: tuple[OtherBucket, ...]
+
+
+@attrs.frozen
+class CaseLost(Event):
+    """A worker died of a case, or did not come back from it.
+
+    Attributes:
+        case: Number of the case.
+        reason: What became of the worker.
+        file: Trace with what is known of the case, or None if it could not be saved.
+    """
+
+    name = "case-lost"
+    case: int
+    reason: str
+    file: str | None
+
+
+@attrs.frozen
+class CaseFaulted(Event):
+    """Anonvma itself failed on a case.
+
+    Attributes:
+        case: Number of the case.
+        error: The exception on one line.
+        traceback: Where it was raised.
+        file: Trace with the operations, or None if it could not be saved.
+    """
+
+    name = "case-faulted"
+    case: int
+    error: str
+    traceback: str
+    file: str | None
+
+
+@attrs.frozen
+class TraceUnsaved(Event):
+    """A trace could not be written; here it is.
+
+    Attributes:
+        error: Why, on one line.
+        trace: The text of the file.
+    """
+
+    name = "trace-unsaved"
+    error: str
+    trace: str
+
+
+@attrs.define
+class Bucket:
+    """The findings of one bucket.
+
+    Attributes:
+        bucket: Law, clause and kind of operation.
+        case: First case with it.
+        count: Cases with it.
+        operations: Length of the shrunk trace.
+        file: The shrunk trace; the raw one if there is no shrunk one; None if neither was saved.
+        known: Ids and CVE numbers of the historical bugs that explain it.
+    """
+
+    bucket: str
+    case: int
+    operations: int
+    file: str | None
+    known: tuple[str, ...]
+    count: int = 1
+
+
+@attrs.frozen
+class MissedGoal:
+    """A required goal that no case reached."""
+
+    goal: str
+    statement: str
+
+
+@attrs.frozen
+class CampaignFinished(Event):
+    """The summary; emitted however a campaign ends.
+
+    Attributes:
+        kernel: Name of the kernel.
+        seed: Seed of every case.
+        engine: Which engines made the cases.
+        cases: Cases counted.
+        steps: Operations executed.
+        checked: Operations after which the laws were looked at.
+        effective: Operations that were no recorded no-op.
+        cpu_seconds: CPU time of the workers for these cases.
+        steps_per_cpu_second: What that makes.
+        elapsed: Seconds from start to end, shrinking included.
+        findings: The buckets, in the order in which they were found.
+        lost: Cases lost.
+        faults: Cases on which anonvma itself failed.
+        unsaved: Traces that could not be written.
+        goals: Every goal that the kernel can reach, with the number of cases that reached it.
+        missed: Required goals that no case reached.
+        interrupted: Whether a signal ended the search.
+        exit_code: What the command exits with.
+        reproduce: The command line that does the same again.
+    """
+
+    name = "campaign-finished"
+    kernel: str
+    seed: int
+    engine: str
+    cases: int
+    steps: int
+    checked: int
+    effective: int
+    cpu_seconds: float
+    steps_per_cpu_second: float
+    elapsed: float
+    findings: tuple[Bucket, ...]
+    lost: tuple[CaseLost, ...]
+    faults: tuple[CaseFaulted, ...]
+    unsaved: int
+    goals: dict[str, int]
+    missed: tuple[MissedGoal, ...]
+    interrupted: bool
+    exit_code: int
+    reproduce: str
+
+
+class Consumer(Protocol):
+    """Takes the events of one campaign."""
+
+    def __call__(self, event: Event) -> None:
+        """Take the next event."""
+
+    def close(self) -> None:
+        """Let go of the terminal or the file; nothing follows."""
+
+
+class JsonLines:
+    """Writes one JSON object per line; progress at most once a second."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._due = clock()
+
+    def __call__(self, event: Event) -> None:
+        """Write the next event."""
+        if isinstance(event, Progress):
+            now = self._clock()
+            if now < self._due:
+                return
+            self._due = now + _JSON_PROGRESS_SECONDS
+        self._stream.write(json.dumps(event.to_json()) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Do nothing: the stream is the caller's."""

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``anonvma fuzz``: put a kernel through random histories, every law after every step."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import attrs
+
+from campaign.cases import Engine
+from campaign.engine import Campaign, Plan
+from campaign.errors import UsageError
+from campaign.events import Consumer, JsonLines
+from campaign.subject_names import kernel_named
+from campaign.terminal import terminal
+from campaign.workers import MOST_JOBS
+from model.kernels import DEFECTS, NEWEST, Kernel
+from strategies.mix import DEFAULT_STEPS
+from strategies.trace import printable
+
+DEFAULT_SECONDS = 60.0
+DEFAULT_OUT = "anonvma-findings"
+MOST_DEFAULT_JOBS = 8
+MOST_SECONDS = 30 * 86_400
+MOST_STEPS = 10_000
+MOST_CASES = 10**12
+
+_DURATION = re.compile(r"([0-9]{1,12}(?:[.][0-9]{1,6})?)([smh]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_INTEGER = re.compile(r"-?[0-9]{1,24}")
+
+_EPILOG = """\
+Case k depends on the seed and on k alone: with --cases the outcome is the same for any -j.
+
+exit codes: 0 no law broken and every required goal reached, 1 a law broken, 2 bad usage or a
+trace could not be written (it is printed on standard error then), 3 a required goal was not
+reached, 70 a case was lost (its worker died, hung or ran out of memory) or could not be judged,
+and no law broken; 130 interrupted.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``fuzz`` to the command line."""
+    parser = subparsers.add_parser(
+        "fuzz",
+        help="put a kernel through random histories of fork, fault, unmap and exit",
+        description="Put a kernel through random histories of fork, fault, unmap and exit, every\n"
+        "law checked after every step. A finding is saved, shrunk and explained.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("subject", nargs="?", metavar="SUBJECT", help=f"the kernel; default {NEWEST.name}")
+    add(
+        "--for",
+        dest="seconds",
+        type=_duration,
+        metavar="TIME",
+        help="90, 90s, 10m or 1h of searching; default 60s",
+    )
+    add("--cases", type=_cases, metavar="N", help="so many cases instead")
+    add(
+        "--steps",
+        type=_steps,
+        default=DEFAULT_STEPS,
+        metavar="N",
+        help=f"operations in a case; default {DEFAULT_STEPS}",
+    )
+    add("--seed", type=_seed, metavar="S", help="seed of every case; default random")
+    add(
+        "-j",
+        dest="jobs",
+        type=_jobs,
+        metavar="N",
+        help=f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}",
+    )
+    add(
+        "--engine",
+        type=_engine,
+        default=Engine.ALL,
+        metavar="ENGINE",
+        help=f"what makes the cases: {', '.join(Engine)}; default all",
+    )
+    add("--defect", metavar="ID", help="put a historical defect in (anonvma list defects)")
+    add("--keep-going", action="store_true", help="go on after a finding; one of each bucket")
+    add("--out", default=DEFAULT_OUT, metavar="DIR", help=f"for traces; default {DEFAULT_OUT}")
+    add("--json", action="store_true", help="print events as JSON, one per line")
+    parser.set_defaults(run=run)
+
+
+def _refuse(msg: str) -> NoReturn:
+    # Not argparse's own errors: those print the usage as well, and one line is enough.
+    raise UsageError(msg)
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= MOST_SECONDS:
+        _refuse(f"--for {printable(text)}: give a time up to 720h, such as 90, 90s, 10m or 1h")
+    return seconds
+
+
+def _integer(option: str, text: str, lowest: int, highest: int) -> int:
+    number = int(text) if _INTEGER.fullmatch(text) else None
+    if number is None or not lowest <= number <= highest:
+        _refuse(f"{option} {printable(text)}: give a whole number from {lowest} to {highest}")
+    return number
+
+
+def _cases(text: str) -> int:
+    return _integer("--cases", text, 1, MOST_CASES)
+
+
+def _steps(text: str) -> int:
+    return _integer("--steps", text, 1, MOST_STEPS)
+
+
+def _seed(text: str) -> int:
+    return _integer("--seed", text, -(1 << 63), (1 << 64) - 1)
+
+
+def _jobs(text: str) -> int:
+    return _integer("-j", text, 1, MOST_JOBS)
+
+
+def _engine(text: str) -> Engine:
+    if text not in list(Engine):
+        known = ", ".join(Engine)
+        later = " is not built in yet" if text == "explore" else ": no such engine"
+        _refuse(f"--engine {printable(text)}{later} (there are: {known})")
+    return Engine(text)
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """Return what the arguments ask for.
+
+    Raises:
+        UsageError: They contradict each other or name what does not exist.
+        UnavailableError: The subject cannot run here.
+    """
+    if args.cases is not None and args.seconds is not None:
+        _refuse("--for and --cases: give one of them")
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        _refuse(f"--out {printable(args.out)}: is there and is no directory")
+    seconds = DEFAULT_SECONDS if args.cases is None and args.seconds is None else args.seconds
+    return Plan(
+        kernel=_kernel(args.subject, args.defect),
+        seed=int.from_bytes(os.urandom(4)) if args.seed is None else args.seed,
+        out=args.out,
+        cases=args.cases,
+        seconds=seconds,
+        engine=args.engine,
+        steps=args.steps,
+        jobs=args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS),
+        keep_going=args.keep_going,
+    )
+
+
+def _kernel(subject: str | None, defect: str | None) -> Kernel:
+    kernel = kernel_named(subject)
+    if defect is None:
+        return kernel
+    if defect not in DEFECTS:
+        _refuse(f"--defect {printable(defect)}: no such defect (known: {', '.join(DEFECTS)})")
+    if DEFECTS[defect].is_in(kernel):
+        _refuse(f"--defect {defect}: {kernel.name} has it already")
+    return kernel.with_defect(defect)
+
+
+@attrs.define(eq=False)
+class Interrupt:
+    """Turns the first SIGINT or SIGTERM into a flag; a second one has its usual effect."""
+
+    requested: bool = False
+    _before: dict[signal.Signals, Any] = attrs.field(factory=dict, init=False)
+
+    def __enter__(self) -> Callable[[], bool]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if before not in {signal.SIG_IGN, None}:  # As under nohup: it stays so.
+                self._before[number] = before
+                signal.signal(number, self._request)
+        return lambda: self.requested
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _request(self, _number: int, _frame: object) -> None:
+        self.requested = True
+        for number in self._before:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``anonvma fuzz``; return the exit code."""
+    plan = plan_of(args)
+    consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
+    with contextlib.closing(consumer), Interrupt() as interrupted:
+        return Campaign(plan, consumer, interrupted).run().exit_code

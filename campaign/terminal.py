@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A campaign's events for people: on a terminal with a live display, else as plain lines.
+
+Whatever happens is said at once in a line or a block; how far the search is, in the display, or
+in one line every ten seconds. The summary is the same text in both.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
+from campaign.events import (
+    BrokenLaw,
+    Bucket,
+    CampaignFinished,
+    CampaignStarted,
+    CaseFaulted,
+    CaseLost,
+    Event,
+    FindingFound,
+    KnownDefect,
+    Progress,
+    Shrunk,
+    TraceUnsaved,
+)
+from strategies.ops import Op
+from strategies.trace import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+PLAIN_SECONDS = 10.0
+"""Seconds between two progress lines without a terminal."""
+
+_LIVE_SECONDS = 0.25
+_OPS_SHOWN = 40
+
+_RESULTS = {
+    CLEAN: "no law was broken and every required goal was reached",
+    FOUND: "a law was broken",
+    BAD_INPUT: "traces could not be written; they were printed on standard error",
+    NOTHING_PROVED: "nothing proved: a required goal was not reached",
+    FAULT: "anonvma itself failed: a case was lost or could not be judged",
+    INTERRUPTED: "interrupted",
+}
+
+
+def lines_of(event: Event) -> list[str]:
+    """Return what people are told about an event at once; nothing for some."""
+    lines: list[str] = []
+    match event:
+        case CampaignStarted():
+            lines = [_started(event)]
+        case FindingFound():
+            lines = _found(event)
+        case Shrunk():
+            lines = _shrunk(event)
+        case CaseLost():
+            lines = [f"lost      case {event.case}: {event.reason}; {_saved(event.file)}"]
+        case CaseFaulted():
+            lines = _faulted(event)
+        case CampaignFinished():
+            lines = _summary(event)
+    return lines
+
+
+def progress_line(event: Progress) -> str:
+    """Return how far the search is on one line."""
+    reached = sum(1 for count in event.goals.values() if count)
+    lost = f"  lost {event.lost}" if event.lost else ""
+    return (
+        f"{duration(event.elapsed)}  {event.activity}  {event.cases:,} cases  "
+        f"{event.steps:,} steps ({event.rate:,.0f}/s)  goals {reached}/{len(event.goals)}  "
+        f"findings {event.buckets}{lost}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it, "42 s" or "1 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def numbered(ops: Sequence[Op]) -> list[str]:
+    """Return operations with their numbers; of a long list, the last ones."""
+    first = max(0, len(ops) - _OPS_SHOWN)
+    width = len(str(len(ops)))
+    lines = [f"  {at:{width}}  {op}" for at, op in enumerate(ops) if at >= first]
+    return [f"  ... {first} more before", *lines] if first else lines
+
+
+def known_as(defect: KnownDefect) -> str:
+    """Return a historical bug on one line: id, CVE, title, the commit that fixed it."""
+    cve = f"{defect.cve}, " if defect.cve else ""
+    return f"{cve}{defect.id}: {defect.title}; fixed by {defect.fix} in {defect.fixed_in}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _saved(file: str | None) -> str:
+    return "not saved" if file is None else f"saved: {printable(file)}"
+
+
+def _started(event: CampaignStarted) -> str:
+    budget = duration(event.seconds or 0) if event.cases is None else _count(event.cases, "case")
+    return (
+        f"fuzz      {event.kernel} for {budget}: seed {event.seed}, engine {event.engine}, "
+        f"{event.steps} steps a case, {_count(event.jobs, 'worker')}"
+    )
+
+
+def _found(event: FindingFound) -> list[str]:
+    count = _count(event.operations, "operation")
+    return [
+        f"finding   {event.finding.bucket} in case {event.case}, after {count}",
+        f"          {one_line(event.finding.message)}",
+        f"          {_saved(event.file)}; shrinking",
+    ]
+
+
+def _shrunk(event: Shrunk) -> list[str]:
+    stopped = f"; stopped early: {event.stopped}" if event.stopped else ""
+    replays = _count(event.replays, "replay")
+    count = _count(len(event.ops), "operation")
+    lines = [f"shrunk    {event.before} -> {count}, {replays}{stopped}"]
+    lines += [f"  {line}" for line in _law(event.finding)]
+    lines += [f"  {line}" for line in numbered(event.ops)]
+    lines += [
+        f"  also met  {other.bucket} ({_count(other.operations, 'operation')}); "
+        f"{_saved(other.file)}"
+        for other in event.also_met
+    ]
+    lines.append(f"  {_saved(event.file)}")
+    if event.file is not None:
+        lines.append(f"  replay:   anonvma replay {shlex.quote(printable(event.file))}")
+    return lines
+
+
+def _law(finding: BrokenLaw) -> list[str]:
+    lines = [
+        f"law       {finding.law}: {finding.statement}",
+        f"clause    {finding.clause}, exposed by {finding.op}, operation {finding.step}",
+        f"broken    {one_line(finding.message)}",
+    ]
+    return lines + [f"known as  {known_as(defect)}" for defect in finding.known]
+
+
+def _faulted(event: CaseFaulted) -> list[str]:
+    trace = [f"  {line}" for line in event.traceback.splitlines()]
+    where = f"case {event.case}: {event.error}; {_saved(event.file)}"
+    return [f"fault     {where}", *trace]
+
+
+def _summary(event: CampaignFinished) -> list[str]:
+    speed = f"{event.steps_per_cpu_second:,.0f} steps per CPU second"
+    time_taken = f"{event.cpu_seconds:.2f} CPU seconds in {duration(event.elapsed)}"
+    seen = f"{event.checked:,} checked, {event.effective:,} effective"
+    return [
+        "",
+        f"kernel    {event.kernel}",
+        f"seed      {event.seed}, engine {event.engine}",
+        f"cases     {event.cases:,}",
+        f"steps     {event.steps:,} executed, {seen}",
+        f"speed     {speed}, {time_taken}",
+        f"findings  {len(event.findings)}",
+        *[_bucket(bucket) for bucket in event.findings],
+        *_troubles(event),
+        *_goals(event),
+        f"result    {_RESULTS.get(event.exit_code, '')}",
+        *_missed(event),
+        f"again     {event.reproduce}",
+    ]
+
+
+def _missed(event: CampaignFinished) -> list[str]:
+    # After a finding, nobody asks what else was not seen.
+    if event.exit_code != NOTHING_PROVED:
+        return []
+    return [f"  never:  {goal.goal}: {goal.statement}" for goal in event.missed]
+
+
+def _bucket(bucket: Bucket) -> str:
+    known = f", known as {', '.join(bucket.known)}" if bucket.known else ""
+    return (
+        f"  {bucket.bucket}: {_count(bucket.count, 'case')}, first {bucket.case}{known}; "
+        f"{_count(bucket.operations, 'operation')}, {_saved(bucket.file)}"
+    )
+
+
+def _troubles(event: CampaignFinished) -> list[str]:
+    lines: list[str] = []
+    if event.lost:
+        lines.append(f"lost      {_count(len(event.lost), 'case')}")
+        lines += [f"  {one.case}: {one.reason}; {_saved(one.file)}" for one in event.lost]
+    if event.faults:
+        lines.append(f"faults    {len(event.faults)}")
+        lines += [f"  {one.case}: {one.error}; {_saved(one.file)}" for one in event.faults]
+    if event.unsaved:
+        lines.append(f"unsaved   {_count(event.unsaved, 'trace')}, printed on standard error")
+    return lines
+
+
+def _goals(event: CampaignFinished) -> list[str]:
+    reached = sum(1 for count in event.goals.values() if count)
+    required = {goal.goal for goal in event.missed}
+    width = max(map(len, event.goals), default=0)
+    lines = [f"goals     {reached} of {len(event.goals)} reached; cases that did:"]
+    for goal, count in event.goals.items():
+        never = "never" if goal in required else "never (not required)"
+        lines.append(f"  {goal:{width}}  {f'{count:,}' if count else never}")
+    return lines
+
+
+class Plain:
+    """Lines on a stream that is no terminal; traces that could not be saved on another."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        errors: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._errors = errors or sys.stderr
+        self._clock = clock
+        self._due = clock() + PLAIN_SECONDS
+
+    def __call__(self, event: Event) -> None:
+        """Say what there is to say about the next event."""
+        if isinstance(event, Progress):
+            self.progress(event)
+        elif isinstance(event, TraceUnsaved):
+            self._errors.write(f"anonvma: {event.error}; the trace:\n{event.trace}")
+            self._errors.flush()
+        else:
+            self.say(lines_of(event))
+
+    def progress(self, event: Progress) -> None:
+        """Write a line, if it is time for one."""
+        now = self._clock()
+        if now >= self._due:
+            self._due = max(self._due + PLAIN_SECONDS, now)
+            self.say([progress_line(event)])
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Write lines."""
+        self._stream.writelines(f"{line}\n" for line in lines)
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Do nothing: the stream is the caller's."""
+
+
+class OnTerminal(Plain):
+    """The same with a live display of the progress below the lines."""
+
+    def __init__(self, stream: TextIO, errors: TextIO | None = None) -> None:
+        super().__init__(stream, errors)
+        self._live = _live_display(stream)
+        self._live.start()
+        self._due = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Say what there is to say about the next event."""
+        if isinstance(event, CampaignFinished):
+            self._live.stop()
+        super().__call__(event)
+
+    def progress(self, event: Progress) -> None:
+        """Refresh the display, if it is time for it."""
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + _LIVE_SECONDS
+            self._live.update("\n".join(_display(event)), refresh=True)
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Write lines above the display."""
+        for line in lines:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the display away."""
+        self._live.stop()
+
+
+def _display(event: Progress) -> list[str]:
+    width = max(map(len, event.goals), default=0)
+    goals = [f"  {goal:{width}}  {count:,}" for goal, count in event.goals.items()]
+    return [progress_line(event), *goals]
+
+
+def _live_display(stream: TextIO) -> Live:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=stream, markup=False, highlight=False)
+    return Live(
+        "",
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def terminal(stream: TextIO) -> Plain:
+    """Return the consumer that suits a stream."""
+    capable = os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+    return OnTerminal(stream) if capable and stream.isatty() else Plain(stream)
