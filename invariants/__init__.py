@@ -12,9 +12,9 @@ from invariants import chain, counts, layout, lifetime, reuse, rmap, root
 from invariants.base import Invariant, InvariantViolation, Kind
 from invariants.reuse import ClonePreconditions, check_anon_vma_clone
 from invariants.screen import pages_hold, structure_holds
-from model.errors import ModelViolation, UseAfterFree
+from model.errors import KernelOops, ModelViolation, UseAfterFree
 from model.kernels import Kernel
-from model.structs import CloneOperation, VmAreaStruct, World
+from model.structs import AnonVma, AnonVmaChain, CloneOperation, VmAreaStruct, World
 
 __all__ = ["LAWS", "Checker", "Invariant", "InvariantViolation", "Kind", "ScreenFault", "laws_for"]
 
@@ -51,6 +51,10 @@ LAWS: tuple[Invariant, ...] = (
     *layout.LAWS[-1:],
 )
 """Every law, causes before consequences: the first broken one names a finding."""
+
+
+_STRUCTS = (AnonVma, AnonVmaChain)
+"""The structures that are allocated with fields unset, as in the kernel."""
 
 
 def laws_for(kernel: Kernel) -> tuple[Invariant, ...]:
@@ -92,8 +96,16 @@ class Checker:
         """
         if world.noticed:
             raise world.noticed.pop(0)
-        for check in self._checks:
-            check(world)
+        try:
+            for check in self._checks:
+                check(world)
+        except AttributeError as error:
+            # Only a field that was never set: what a kernel would read as garbage.
+            if type(error.obj) not in _STRUCTS:
+                raise
+            clause = "unset-field"
+            message = f"{type(error.obj).__name__}.{error.name} is used, but was never set"
+            raise KernelOops(clause, message) from error
 
     def step(self, world: World) -> None:
         """Check after one operation, quickly: same answer as ``full``.
@@ -114,7 +126,7 @@ class Checker:
                 holds = pages_hold(world)
             else:
                 holds = not world.held
-        except UseAfterFree:
+        except (UseAfterFree, AttributeError):
             holds = False
         if holds:
             self._generation = world.generation

@@ -21,6 +21,12 @@ def check_reuse_free(world: World) -> None:
     """Check each reuse of the last operation: nobody else's anon_vma, fewer than two children."""
     for event in world.reused:
         anon_vma, taker = event.anon_vma, event.vma
+        if taker.anon_vma is not anon_vma:
+            message = (
+                f"fork reused anon_vma#{anon_vma.serial} for vma#{taker.serial} "
+                f"({taker.vm_mm.name}), but did not make it that VMA's anon_vma"
+            )
+            raise ReuseFree("not-taken", message)
         for vma in live_vmas(world):
             if vma.anon_vma is anon_vma and vma is not taker:
                 message = (

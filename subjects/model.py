@@ -34,7 +34,7 @@ _ADVICE = {advice.value: advice for advice in Advice}
 
 # What Python raises where C would follow a bad pointer. A developer who changes the model should
 # get that as a finding with a trace, not as a crash of the tool.
-_OOPS = (AttributeError, TypeError, ValueError, KeyError, IndexError)
+_OOPS = (AttributeError, TypeError, ValueError, KeyError, IndexError, NameError)
 
 
 def _model_frame(error: BaseException) -> str | None:

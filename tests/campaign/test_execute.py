@@ -9,6 +9,7 @@ from campaign.execute import ModelRun, execute, find, known_defects
 from invariants.reuse import ReuseFree
 from model.errors import ModelViolation
 from model.kernels import KERNELS, NEWEST
+from model.structs import AnonVmaChain
 from strategies.mix import generate
 from strategies.ops import exit_, fork, mmap, read, write
 
@@ -101,3 +102,23 @@ def test_an_oops_of_the_model_is_reported_where_it_happened(monkeypatch):
         run.step(write("p0", 0))
     assert caught.value.law == "oops"
     assert "anon_vma_chain_link" in str(caught.value)
+
+
+def test_a_field_that_was_never_set_is_an_oops(monkeypatch):
+    """A model change that forgets to set a field is a finding that names the field."""
+
+    def alloc(w, _gfp):
+        w.serial += 1
+        avc = w.avcs[w.serial] = AnonVmaChain(w.serial)
+        w.generation += 1
+        return avc
+
+    def link(_w, vma, avc, _anon_vma):
+        vma.anon_vma_chain.insert(0, avc)
+
+    monkeypatch.setattr("model.rmap.kmem_cache_alloc_avc", alloc)
+    monkeypatch.setattr("model.rmap.anon_vma_chain_link", link)
+    finding = find(NEWEST, (mmap("p0", 0), write("p0", 0)))
+    assert finding.bucket == "oops/unset-field/touch"
+    assert "AnonVmaChain.anon_vma" in finding.message
+    assert execute(NEWEST, (mmap("p0", 0), write("p0", 0)), full=False).finding == finding

@@ -105,8 +105,13 @@ def page_points_to_freed(world):
 
 
 def reuse_in_use(world):
+    one = vma_of(world, "p0", 0)
+    world.reused.append(ReuseEvent(one, one.anon_vma))
+
+
+def reuse_not_taken(world):
     parent, child = vma_of(world, "p0"), vma_of(world, "p1")
-    world.reused.append(ReuseEvent(child, parent.anon_vma))
+    world.reused.append(ReuseEvent(parent, child.anon_vma))
 
 
 def reuse_with_two_children(world):
@@ -309,7 +314,8 @@ BROKEN = (
         why="the anon_vma that it had has lost a VMA",
     ),
     Broken("use-after-free", "mapping", page_points_to_freed, ops=FAULTED),
-    Broken("reuse-free", "in-use", reuse_in_use),
+    Broken("reuse-free", "in-use", reuse_in_use, ops=SPLIT),
+    Broken("reuse-free", "not-taken", reuse_not_taken),
     Broken("reuse-free", "two-children", reuse_with_two_children, ops=CHAIN_OF_FORKS),
     Broken("active-one-mm", "two-mms", nothing, kernel="textbook"),
     Broken("growth", "unbounded", forget_the_peak),
