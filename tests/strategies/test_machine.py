@@ -10,6 +10,27 @@ from invariants.reuse import ClonePreconditions, ReuseFree
 from model.kernels import KERNELS
 from strategies.machine import MAX_LIVE, machine_for
 
+# As pytest and Hypothesis know state machines: one test each, with statistics.
+SETTINGS = settings(
+    max_examples=60,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class TestV61(machine_for(lambda: ModelRun(KERNELS["v6.1"])).TestCase):
+    """On v6.1 no law breaks, whatever the machine does."""
+
+    settings = SETTINGS
+
+
+class TestV612(machine_for(lambda: ModelRun(KERNELS["v6.12"])).TestCase):
+    """On v6.12 no law breaks, whatever the machine does."""
+
+    settings = SETTINGS
+
+
 CORRECT = ["v6.1", "v6.12"]
 BROKEN = [("textbook", ClonePreconditions), ("v4.0", ReuseFree), ("v5.18", ReuseFree)]
 
@@ -31,14 +52,8 @@ def run_machine(kernel, examples, phases):
 
 
 def test_every_kernel_is_driven():
-    """No kernel is left out of the two lists above."""
+    """No kernel is left out above."""
     assert {*CORRECT, *(name for name, _ in BROKEN)} == set(KERNELS)
-
-
-@pytest.mark.parametrize("kernel", CORRECT)
-def test_correct_kernels_keep_the_laws(kernel):
-    """On releases without the defect no law breaks."""
-    run_machine(kernel, 60, [Phase.generate])
 
 
 @pytest.mark.parametrize(("kernel", "violation"), BROKEN)
