@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from campaign import conform, fuzz, list_command, replay, shrink_command
 from campaign.errors import (
@@ -39,9 +40,16 @@ exit codes: 0 nothing found, 1 a finding, 2 bad usage or bad input, 3 nothing pr
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as every other complaint is."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"anonvma: {message}; see '{self.prog} --help'\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="anonvma",
         description="A verification harness for how Linux fork() clones anon_vma bookkeeping.",
         epilog=_EPILOG,

@@ -18,16 +18,22 @@ class ReuseFree(InvariantViolation):
 
 
 def check_reuse_free(world: World) -> None:
-    """Check each reuse of the last operation: nobody else's anon_vma, fewer than two children."""
+    """Check each reuse of the last operation: nobody else's anon_vma, fewer than two children.
+
+    A VMA that an operation gave up again, because a later step failed, has reused nothing.
+    """
+    mapped = list(live_vmas(world))
     for event in world.reused:
         anon_vma, taker = event.anon_vma, event.vma
+        if taker not in mapped:
+            continue
         if taker.anon_vma is not anon_vma:
             message = (
                 f"fork reused anon_vma#{anon_vma.serial} for vma#{taker.serial} "
                 f"({taker.vm_mm.name}), but did not make it that VMA's anon_vma"
             )
             raise ReuseFree("not-taken", message)
-        for vma in live_vmas(world):
+        for vma in mapped:
             if vma.anon_vma is anon_vma and vma is not taker:
                 message = (
                     f"fork gave anon_vma#{anon_vma.serial} to vma#{taker.serial} "

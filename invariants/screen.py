@@ -145,7 +145,10 @@ def _trees_hold(world: World, links: list[AnonVmaChain], active: dict[AnonVma, i
 
 def _reuse_holds(world: World) -> bool:
     # With the counts verified above, the recounts of the law are the counts themselves.
+    allocated = list(world.vmas.values())
     for event in world.reused:
+        if event.vma not in allocated:
+            continue
         anon_vma = event.anon_vma
         users = [avc.vma for avc in anon_vma.rb_root if avc.vma.anon_vma is anon_vma]
         if users != [event.vma]:

@@ -7,6 +7,9 @@ from invariants import LAWS, Checker, InvariantViolation, laws_for
 from invariants.screen import pages_hold, structure_holds
 from model.errors import ModelViolation, UseAfterFree
 from model.kernels import KERNELS
+from model.structs import ENOMEM
+from strategies.ops import exit_, fork, mmap, write
+from subjects.model import ModelSubject
 from tests.invariants.broken_worlds import BARE_FORK, BROKEN, FORKED, SPLIT, TWINS, world_after
 
 STATE_LAWS = [law for law in LAWS if law.check is not None]
@@ -102,3 +105,22 @@ def test_laws_have_distinct_ids_and_full_entries():
         assert law.statement.endswith(".")
         assert law.source
         assert law.check is not None or law.noticed
+
+
+@pytest.mark.parametrize("kernel", ["v5.18", "v6.1", "v6.12"])
+def test_a_fork_that_fails_after_a_reuse_has_reused_nothing(kernel):
+    """A child's VMA that was freed again is no user of the anon_vma it had been given."""
+    ops = (*FORKED, fork("p1", "p2"), exit_("p1"))
+    subject = ModelSubject(KERNELS[kernel])
+    for op in (mmap("p0", 8), *ops, mmap("p2", 5), write("p2", 5)):
+        subject.apply(op)
+    failed = 0
+    for nth in range(24):
+        subject.world.fail_mask = 0b11 << nth
+        ret = subject.apply(fork("p2", f"c{nth}"))
+        failed += ret == -ENOMEM and bool(subject.world.reused)
+        assert broken_laws(subject.world) == {}
+        assert structure_holds(subject.world)
+        subject.world.fail_mask = 0
+        subject.apply(exit_(f"c{nth}"))
+    assert failed
