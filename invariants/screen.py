@@ -18,6 +18,7 @@ only the second half.
 
 from __future__ import annotations
 
+from invariants.reuse import growth_bound
 from model.kernels import WpReuse
 from model.structs import AnonVma, AnonVmaChain, Page, World
 
@@ -124,7 +125,7 @@ def _trees_hold(world: World, links: list[AnonVmaChain], active: dict[AnonVma, i
     if len(entries) != len(links) or set(entries) != set(links) or len(set(links)) != len(links):
         return False
     for root, size in members.items():
-        if root.root is not root or size > 2 * root.peak_vmas**2 + 1:
+        if root.root is not root or size > growth_bound(root.peak_vmas):
             return False
     if world.kernel.has_counters:
         for anon_vma in anon_vmas:
