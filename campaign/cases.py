@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from campaign.execute import Finding, ModelRun, execute, find
+from campaign.execute import Finding, ModelRun, execute, find, finding_of
 from campaign.shrink import ShrinkResult, shrink
 from model.errors import ModelViolation
 from model.kernels import Kernel
@@ -52,6 +52,19 @@ class Engine(StrEnum):
 
 
 @attrs.frozen
+class Remark:
+    """A documented law that a case found untrue.
+
+    Attributes:
+        finding: What was found.
+        ops: The history up to that operation; empty where ``Portfolio.ops_of`` has it.
+    """
+
+    finding: Finding
+    ops: tuple[Op, ...] = ()
+
+
+@attrs.frozen
 class CaseResult:
     """What became of one case.
 
@@ -64,6 +77,7 @@ class CaseResult:
         finding: The law broken, or None.
         fault: The traceback if anonvma itself failed; else empty.
         ops: With a finding, the history up to the failing operation; with a fault, all of it.
+        remarks: Documented laws found untrue, the first of each bucket.
     """
 
     case: int
@@ -74,6 +88,7 @@ class CaseResult:
     finding: Finding | None = None
     fault: str = ""
     ops: tuple[Op, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 @attrs.define(eq=False)
@@ -115,12 +130,14 @@ class Portfolio:
         seed: Seed of every case.
         engine: Which engines make cases.
         steps: Operations of a swarm case; a machine's history has no more either.
+        strict: Whether a documented law is like any other.
     """
 
     kernel: Kernel
     seed: int
     engine: Engine
     steps: int
+    strict: bool = False
 
     def engine_of(self, case: int) -> Engine:
         """Return which engine makes a case: MACHINE or SWARM."""
@@ -147,17 +164,23 @@ class Portfolio:
     def _swarm(self, case: int) -> CaseResult:
         ops = generate(self.seed, case, self.steps)
         try:
-            done = execute(self.kernel, ops, full=False)
+            done = execute(self.kernel, ops, full=False, strict=self.strict)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
             return CaseResult(case, fault=_text(error), ops=tuple(ops))
-        goals = tuple(sorted(done.marks))
-        result = CaseResult(case, done.steps, done.effective, done.effective, goals)
+        result = CaseResult(
+            case=case,
+            steps=done.steps,
+            effective=done.effective,
+            checked=done.effective,
+            goals=tuple(sorted(done.marks)),
+            remarks=tuple(Remark(remark) for remark in done.remarks),
+        )
         return result if done.finding is None else self._with_finding(result, ops)
 
     def _machine(self, case: int) -> CaseResult:
-        machine, recorder = _machine_for(self.kernel)
+        machine, recorder = _machine_for(self.kernel, self.strict)
         recorder.clear()
         error = _run_machine(machine, case_rng(self.seed, case).getrandbits(64), self.steps)
         result = recorder.result(case)
@@ -171,7 +194,7 @@ class Portfolio:
 
     def _with_finding(self, result: CaseResult, ops: Sequence[Op]) -> CaseResult:
         # What a campaign reports is what replaying the trace will find.
-        finding = find(self.kernel, ops)
+        finding = find(self.kernel, ops, strict=self.strict)
         if finding is None:
             fault = "a finding of this case is not found again when its operations are replayed"
             return attrs.evolve(result, fault=fault, ops=tuple(ops))
@@ -188,8 +211,9 @@ class _Recorder:
     Hypothesis executes a failing history again; that is not counted.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, *, strict: bool) -> None:
         self.kernel = kernel
+        self.strict = strict
         self.clear()
 
     def clear(self) -> None:
@@ -197,35 +221,48 @@ class _Recorder:
         self.steps = self.effective = self.checked = 0
         self.goals: dict[str, int] = {}
         self.ops: list[Op] = []
+        self.remarks: dict[str, Remark] = {}
         self.error: Exception | None = None
 
     def start(self) -> ModelRun:
         """Start a run that is recorded, unless there was a failure."""
         if self.error is not None:
-            return ModelRun(self.kernel)
+            return ModelRun(self.kernel, strict=self.strict)
         self.ops = []
-        return _RecordedRun(self.kernel, self)
+        return _RecordedRun(self)
+
+    def remark(self, violation: ModelViolation) -> None:
+        """Keep what the last operation showed of a documented law, if it is new."""
+        finding = finding_of(self.kernel, violation, self.ops[-1], len(self.ops) - 1)
+        self.remarks.setdefault(finding.bucket, Remark(finding, tuple(self.ops)))
 
     def result(self, case: int) -> CaseResult:
         """Return what is known of the case, without its failure."""
-        goals = tuple(sorted(self.goals))
-        return CaseResult(case, self.steps, self.effective, self.checked, goals)
+        return CaseResult(
+            case=case,
+            steps=self.steps,
+            effective=self.effective,
+            checked=self.checked,
+            goals=tuple(sorted(self.goals)),
+            remarks=tuple(self.remarks.values()),
+        )
 
 
 class _RecordedRun(ModelRun):
     """A run of a model kernel that tells the recorder."""
 
-    __slots__ = ("_recorder",)
+    __slots__ = ("_noted", "_recorder")
 
-    def __init__(self, kernel: Kernel, recorder: _Recorder) -> None:
-        super().__init__(kernel)
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__(recorder.kernel, strict=recorder.strict)
         self._recorder = recorder
+        self._noted = 0
 
     def step(self, op: Op) -> int | None:
         recorder = self._recorder
         recorder.ops.append(op)
         recorder.steps += 1
-        with self._failing():
+        with self._recorded():
             ret = super().step(op)
         recorder.checked += 1
         if ret is not None:
@@ -233,26 +270,30 @@ class _RecordedRun(ModelRun):
         return ret
 
     def finish(self) -> None:
-        with self._failing():
+        with self._recorded():
             super().finish()
         self._recorder.goals |= self.world.marks
 
     @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _recorded(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
             self._recorder.goals |= self.world.marks
             self._recorder.error = error
             raise
+        finally:
+            for violation in self.remarks[self._noted :]:
+                self._recorder.remark(violation)
+                self._noted += 1
 
 
 @lru_cache(maxsize=1)
-def _machine_for(kernel: Kernel) -> tuple[type[AnonVmaMachine], _Recorder]:
+def _machine_for(kernel: Kernel, strict: bool) -> tuple[type[AnonVmaMachine], _Recorder]:  # noqa: FBT001 - a cache key
     # Hypothesis keeps every machine class forever, so there is one and not one per case.
     from strategies.machine import machine_for
 
-    recorder = _Recorder(kernel)
+    recorder = _Recorder(kernel, strict=strict)
     return machine_for(recorder.start), recorder
 
 
@@ -307,7 +348,7 @@ class _Enough(Exception):
 
 @attrs.frozen
 class ShrinkTask:
-    """Shrinks one finding; runs in a worker, for a candidate may do whatever a case may do.
+    """Shrinks a finding or a remark, in a worker: a candidate may do whatever a case may do.
 
     Attributes:
         kernel: Where it was found.
@@ -330,7 +371,7 @@ class ShrinkTask:
                 raise _Enough
             replayed += len(ops)
             replays += 1
-            return find(self.kernel, ops)
+            return find(self.kernel, ops, law=self.finding.law)
 
         def on_better(ops: tuple[Op, ...], finding: Finding) -> None:
             nonlocal best

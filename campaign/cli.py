@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from campaign import conform, fuzz, list_command, replay, shrink_command
+from campaign import conform, fuzz, list_command, matrix, replay, shrink_command
 from campaign.errors import (
     BAD_INPUT,
     FAULT,
@@ -29,7 +29,7 @@ from campaign.errors import (
 from campaign.store import StoreError
 from strategies.trace import TraceError, tool
 
-_COMMANDS = (fuzz, replay, shrink_command, conform, list_command)
+_COMMANDS = (fuzz, replay, shrink_command, conform, matrix, list_command)
 
 _EPILOG = """\
 SUBJECT is a model kernel (anonvma list kernels; the newest by default), with defects put back

@@ -63,6 +63,7 @@ class Plan:
         steps: Operations of a swarm case.
         jobs: Worker processes.
         keep_going: Whether to go on after a finding.
+        strict: Whether a documented law is like any other.
         case_timeout: Seconds after which a case that does not end is lost.
         memory_limit: Bytes of address space that a worker may have.
     """
@@ -76,6 +77,7 @@ class Plan:
     steps: int = DEFAULT_STEPS
     jobs: int = 1
     keep_going: bool = False
+    strict: bool = False
     case_timeout: float = CASE_TIMEOUT
     memory_limit: int = MEMORY_LIMIT
 
@@ -90,6 +92,7 @@ class Plan:
             cases=self.cases,
             seconds=self.seconds,
             keep_going=self.keep_going,
+            strict=self.strict,
             out=self.out,
             tool=tool(),
         )
@@ -99,7 +102,18 @@ class Plan:
         words = ["anonvma", "fuzz", self.kernel.name, "--seed", str(self.seed)]
         words += ["--cases", str(max(1, cases)), "--steps", str(self.steps)]
         words += ["--engine", self.engine.value]
-        return shlex.join([*words, "--keep-going"] if self.keep_going else words)
+        words += ["--keep-going"] if self.keep_going else []
+        return shlex.join([*words, "--strict"] if self.strict else words)
+
+
+@attrs.frozen
+class _Found:
+    """A finding or a remark with the history that shows it."""
+
+    case: int
+    ops: tuple[Op, ...]
+    finding: Finding
+    is_remark: bool = False
 
 
 @attrs.define(eq=False)
@@ -120,7 +134,8 @@ class Campaign:
     _portfolio: Portfolio = attrs.field(init=False)
     _tally: Tally = attrs.field(factory=Tally, init=False)
     _buckets: dict[str, Bucket] = attrs.field(factory=dict, init=False)
-    _unshrunk: list[CaseResult] = attrs.field(factory=list, init=False)
+    _remarks: dict[str, Bucket] = attrs.field(factory=dict, init=False)
+    _unshrunk: list[_Found] = attrs.field(factory=list, init=False)
     _lost: list[CaseLost] = attrs.field(factory=list, init=False)
     _faults: dict[str, CaseFaulted] = attrs.field(factory=dict, init=False)
     _unsaved: int = attrs.field(default=0, init=False)
@@ -133,7 +148,9 @@ class Campaign:
     def __attrs_post_init__(self) -> None:
         """Lay out the cases."""
         plan = self.plan
-        self._portfolio = Portfolio(plan.kernel, plan.seed, plan.engine, plan.steps)
+        self._portfolio = Portfolio(
+            plan.kernel, plan.seed, plan.engine, plan.steps, strict=plan.strict
+        )
 
     def run(self) -> CampaignFinished:
         """Search, shrink what was found, and return the summary, which is the last event."""
@@ -158,10 +175,9 @@ class Campaign:
         with contextlib.closing(supervisor.results()) as results:
             for result in results:
                 self._take(result)
-                if self._buckets or self._faults:
-                    if not self.plan.keep_going:
-                        break
-                    self._shrink_found()
+                if (self._buckets or self._faults) and not self.plan.keep_going:
+                    break
+                self._shrink_found()
         self._cpu_seconds = supervisor.cpu_seconds
 
     def _elapsed(self) -> float:
@@ -185,6 +201,7 @@ class Campaign:
                 rate=self._tally.steps / max(elapsed, _PROGRESS_SECONDS),
                 goals=self._goals(),
                 buckets=len(self._buckets),
+                remarks=len(self._remarks),
                 lost=len(self._lost),
                 activity=activity,
             )
@@ -199,8 +216,11 @@ class Campaign:
         for goal in goals_for(self.plan.kernel):
             if goal.id in new:
                 self.emit(GoalReached(goal.id, goal.statement, result.case))
+        for remark in result.remarks:
+            ops = remark.ops or self._portfolio.ops_of(result.case)[: remark.finding.step + 1]
+            self._take_finding(_Found(result.case, ops, remark.finding, is_remark=True))
         if result.finding is not None:
-            self._take_finding(result, result.finding)
+            self._take_finding(_Found(result.case, result.ops, result.finding))
         if result.fault:
             self._take_fault(result)
 
@@ -223,18 +243,19 @@ class Campaign:
         self._faults[error] = CaseFaulted(result.case, error, result.fault, file)
         self.emit(self._faults[error])
 
-    def _take_finding(self, result: CaseResult, finding: Finding) -> None:
-        known = self._buckets.get(finding.bucket)
+    def _take_finding(self, found: _Found) -> None:
+        buckets = self._remarks if found.is_remark else self._buckets
+        known = buckets.get(found.finding.bucket)
         if known is not None:
             known.count += 1
             return
-        trace = self._trace(result.case, result.ops, finding)
+        trace = self._trace(found.case, found.ops, found.finding)
         file = self._save(trace, stem_of(trace, raw=True))
-        law = BrokenLaw.of(self.plan.kernel, finding)
+        law = BrokenLaw.of(self.plan.kernel, found.finding)
         names = tuple(f"{d.id} {d.cve}".strip() for d in law.known)
-        self._buckets[law.bucket] = Bucket(law.bucket, result.case, len(trace.ops), file, names)
-        self._unshrunk.append(result)
-        self.emit(FindingFound(result.case, law, len(trace.ops), file))
+        buckets[law.bucket] = Bucket(law.bucket, found.case, len(trace.ops), file, names)
+        self._unshrunk.append(found)
+        self.emit(FindingFound(found.case, law, len(trace.ops), file, found.is_remark))
 
     def _trace(
         self, case: int, ops: tuple[Op, ...], finding: Finding | None = None, note: str = ""
@@ -259,17 +280,16 @@ class Campaign:
     def _shrink_found(self) -> None:
         began = self._elapsed()
         while self._unshrunk:
-            result = self._unshrunk.pop(0)
-            if result.finding is not None:
-                self._shrink(result.case, ShrinkTask(self.plan.kernel, result.ops, result.finding))
+            self._shrink(self._unshrunk.pop(0))
         self._shrinking += self._elapsed() - began
 
-    def _shrink(self, case: int, task: ShrinkTask) -> None:
-        bucket = self._buckets[task.finding.bucket]
+    def _shrink(self, found: _Found) -> None:
+        task = ShrinkTask(self.plan.kernel, found.ops, found.finding)
+        bucket = (self._remarks if found.is_remark else self._buckets)[found.finding.bucket]
         done = self._run_shrinker(task)
         result = done if isinstance(done, ShrinkResult) else task.unchanged()
         if isinstance(done, ShrinkResult):
-            trace = self._trace(case, result.ops, result.finding)
+            trace = self._trace(found.case, result.ops, result.finding)
             bucket.file = self._save(trace, stem_of(trace)) or bucket.file
             bucket.operations = len(result.ops)
             stopped = "" if done.complete else "its budget of replays was used up"
@@ -277,14 +297,15 @@ class Campaign:
             stopped = done
         self.emit(
             Shrunk(
-                case=case,
+                case=found.case,
                 finding=BrokenLaw.of(self.plan.kernel, result.finding),
                 ops=result.ops,
-                before=len(task.ops),
+                before=len(found.ops),
                 replays=result.replays,
                 stopped=stopped,
                 file=bucket.file,
-                also_met=tuple(self._other(case, slip) for slip in result.slips),
+                also_met=tuple(self._other(found.case, slip) for slip in result.slips),
+                remark=found.is_remark,
             )
         )
 
@@ -325,6 +346,12 @@ class Campaign:
         )
         return next((code for holds, code in reasons if holds), CLEAN)
 
+    def _strictly(self) -> str:
+        if not self._remarks:
+            return ""
+        first = min(bucket.case for bucket in self._remarks.values())
+        return attrs.evolve(self.plan, strict=True, keep_going=False).reproduce(first + 1)
+
     def _summary(self) -> CampaignFinished:
         plan, tally = self.plan, self._tally
         missing = tuple(MissedGoal(g.id, g.statement) for g in missed(plan.kernel, tally.goals))
@@ -340,6 +367,8 @@ class Campaign:
             steps_per_cpu_second=tally.steps / max(self._cpu_seconds, 1e-9),
             elapsed=self._elapsed(),
             findings=tuple(self._buckets.values()),
+            remarks=tuple(self._remarks.values()),
+            strict=self._strictly(),
             lost=tuple(self._lost),
             faults=tuple(self._faults.values()),
             unsaved=self._unsaved,

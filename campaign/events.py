@@ -7,10 +7,8 @@ two consumers. Everything in an event but times and rates is the same for any nu
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TextIO
+from typing import Any, ClassVar
 
 import attrs
 
@@ -19,8 +17,8 @@ from invariants import LAWS
 from model.kernels import Kernel
 from strategies.ops import Op
 
-_JSON_PROGRESS_SECONDS = 1.0
 _DECIMALS = 3
+_LAWS = {law.id: law for law in LAWS}
 
 
 def to_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type of its own
@@ -64,6 +62,7 @@ class CampaignStarted(Event):
         cases: Number of cases, or None.
         seconds: Length of the search in seconds, or None.
         keep_going: Whether it goes on after a finding.
+        strict: Whether a documented law is like any other.
         out: Directory for traces.
         tool: Name and version of this program.
     """
@@ -77,6 +76,7 @@ class CampaignStarted(Event):
     cases: int | None
     seconds: float | None
     keep_going: bool
+    strict: bool
     out: str
     tool: str
 
@@ -92,6 +92,7 @@ class Progress(Event):
         rate: Operations per second of elapsed time.
         goals: Every goal that the kernel can reach, with the number of cases that reached it.
         buckets: Different findings.
+        remarks: Different findings of documented laws that fail nothing.
         lost: Cases lost.
         activity: What is being done, "searching" or "shrinking".
     """
@@ -103,6 +104,7 @@ class Progress(Event):
     rate: float
     goals: dict[str, int]
     buckets: int
+    remarks: int
     lost: int
     activity: str
 
@@ -141,6 +143,7 @@ class BrokenLaw:
     Attributes:
         bucket: What makes two findings the same.
         law: Id of the broken law.
+        kind: What follows from it: "safety", "accounting", "documented" or "policy".
         statement: The law.
         clause: Stable word for how it was broken.
         op: Kind of the operation that exposed it.
@@ -151,6 +154,7 @@ class BrokenLaw:
 
     bucket: str
     law: str
+    kind: str
     statement: str
     clause: str
     op: str
@@ -161,11 +165,12 @@ class BrokenLaw:
     @classmethod
     def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
         """Return a finding on a kernel with what is known about it."""
-        statements = {law.id: law.statement for law in LAWS}
+        law = _LAWS.get(finding.law)
         return cls(
             bucket=finding.bucket,
             law=finding.law,
-            statement=statements.get(finding.law, ""),
+            kind=law.kind.value if law else "",
+            statement=law.statement if law else "",
             clause=finding.clause,
             op=finding.op_kind,
             step=finding.step,
@@ -186,6 +191,7 @@ class FindingFound(Event):
         finding: What was found.
         operations: Length of the failing history.
         file: Where it is saved, or None if that failed.
+        remark: Whether it is of a documented law and fails nothing.
     """
 
     name = "finding-found"
@@ -193,6 +199,7 @@ class FindingFound(Event):
     finding: BrokenLaw
     operations: int
     file: str | None
+    remark: bool = False
 
 
 @attrs.frozen
@@ -217,6 +224,7 @@ class Shrunk(Event):
         stopped: Why shrinking ended early; empty if it came to its end.
         file: Where the trace is saved, or None if that failed.
         also_met: Findings of other buckets met on the way, each saved too.
+        remark: Whether it is of a documented law and fails nothing.
     """
 
     name = "shrunk"
@@ -228,6 +236,7 @@ class Shrunk(Event):
     stopped: str
     file: str | None
     also_met: tuple[OtherBucket, ...]
+    remark: bool = False
 
 
 @attrs.frozen
@@ -323,6 +332,8 @@ class CampaignFinished(Event):
         steps_per_cpu_second: What that makes.
         elapsed: Seconds from start to end, shrinking included.
         findings: The buckets, in the order in which they were found.
+        remarks: The same for documented laws, which fail nothing unless strict.
+        strict: The command line that makes the remarks findings; empty if there are none.
         lost: Cases lost.
         faults: Cases on which anonvma itself failed.
         unsaved: Traces that could not be written.
@@ -345,6 +356,8 @@ class CampaignFinished(Event):
     steps_per_cpu_second: float
     elapsed: float
     findings: tuple[Bucket, ...]
+    remarks: tuple[Bucket, ...]
+    strict: str
     lost: tuple[CaseLost, ...]
     faults: tuple[CaseFaulted, ...]
     unsaved: int
@@ -353,35 +366,3 @@ class CampaignFinished(Event):
     interrupted: bool
     exit_code: int
     reproduce: str
-
-
-class Consumer(Protocol):
-    """Takes the events of one campaign."""
-
-    def __call__(self, event: Event) -> None:
-        """Take the next event."""
-
-    def close(self) -> None:
-        """Let go of the terminal or the file; nothing follows."""
-
-
-class JsonLines:
-    """Writes one JSON object per line; progress at most once a second."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._due = clock()
-
-    def __call__(self, event: Event) -> None:
-        """Write the next event."""
-        if isinstance(event, Progress):
-            now = self._clock()
-            if now < self._due:
-                return
-            self._due = now + _JSON_PROGRESS_SECONDS
-        self._stream.write(json.dumps(event.to_json()) + "\n")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Do nothing: the stream is the caller's."""

@@ -18,11 +18,12 @@ import attrs
 from campaign.cases import Engine
 from campaign.engine import Campaign, Plan
 from campaign.errors import UsageError
-from campaign.events import Consumer, JsonLines
+from campaign.json_lines import Consumer, JsonLines
 from campaign.subject_names import kernel_named
 from campaign.terminal import terminal
 from campaign.workers import MOST_JOBS
-from model.kernels import DEFECTS, NEWEST, Kernel
+from model.defects import DEFECTS, DefectError
+from model.kernels import NEWEST, Kernel
 from strategies.mix import DEFAULT_STEPS
 from strategies.trace import printable
 
@@ -39,6 +40,9 @@ _INTEGER = re.compile(r"-?[0-9]{1,24}")
 
 _EPILOG = """\
 Case k depends on the seed and on k alone: with --cases the outcome is the same for any -j.
+
+A law that is documented (anonvma list invariants) but untrue is reported, saved and shrunk like a
+finding, and fails the campaign only with --strict.
 
 exit codes: 0 no law broken and every required goal reached, 1 a law broken, 2 bad usage or a
 trace could not be written (it is printed on standard error then), 3 a required goal was not
@@ -90,7 +94,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="ENGINE",
         help=f"what makes the cases: {', '.join(Engine)}; default all",
     )
-    add("--defect", metavar="ID", help="put a historical defect in (anonvma list defects)")
+    add(
+        "--defect",
+        metavar="ID",
+        help="put a historical defect in (anonvma list defects); without SUBJECT, into the "
+        "release where it is looked for",
+    )
+    add(
+        "--strict",
+        action="store_true",
+        help="a statement of the kernel's own comments that is untrue is a finding, too",
+    )
     add("--keep-going", action="store_true", help="go on after a finding; one of each bucket")
     add("--out", default=DEFAULT_OUT, metavar="DIR", help=f"for traces; default {DEFAULT_OUT}")
     add("--json", action="store_true", help="print events as JSON, one per line")
@@ -163,18 +177,21 @@ def plan_of(args: argparse.Namespace) -> Plan:
         steps=args.steps,
         jobs=args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS),
         keep_going=args.keep_going,
+        strict=args.strict,
     )
 
 
 def _kernel(subject: str | None, defect: str | None) -> Kernel:
-    kernel = kernel_named(subject)
     if defect is None:
-        return kernel
+        return kernel_named(subject)
     if defect not in DEFECTS:
         _refuse(f"--defect {printable(defect)}: no such defect (known: {', '.join(DEFECTS)})")
-    if DEFECTS[defect].is_in(kernel):
-        _refuse(f"--defect {defect}: {kernel.name} has it already")
-    return kernel.with_defect(defect)
+    if not subject:
+        return DEFECTS[defect].subject()
+    try:
+        return kernel_named(subject).with_defect(defect)
+    except DefectError as error:
+        _refuse(f"--defect {defect}: {error}")
 
 
 @attrs.define(eq=False)

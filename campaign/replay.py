@@ -20,12 +20,21 @@ from campaign.errors import (
     UsageError,
 )
 from campaign.execute import Finding, execute
+from campaign.observe import (
+    Missing,
+    Observed,
+    Unreached,
+    first_difference,
+    missing_ops,
+    observe,
+)
 from campaign.subject_names import kernel_named
 from invariants import Checker
+from model.defects import DEFECTS
 from model.errors import ModelViolation
-from model.kernels import DEFECTS, Kernel
+from model.kernels import Kernel
 from report.world_text import Names, changed_lines, world_rows
-from strategies.ops import Op
+from strategies.ops import Op, OpKind
 from strategies.trace import RecordedFinding, Trace, TraceError, load, one_line, printable
 from subjects.model import ModelSubject
 
@@ -50,28 +59,72 @@ class Replay:
     Attributes:
         outcome: What became of it.
         finding: The finding, or None.
-        detail: The rest of the line.
+        remarks: Documented laws found untrue besides, which are no findings.
+        missing: What the trace needs and the release did not have; nothing was run then.
+        unreached: Allocation failures that the trace asks for and that did not happen.
+        idle: Operations that were recorded no-ops.
+        steps: Operations executed.
     """
 
     outcome: Outcome
-    finding: Finding | None
-    detail: str
+    finding: Finding | None = None
+    remarks: tuple[Finding, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+    idle: int = 0
+    steps: int = 0
+
+    @property
+    def code(self) -> int:
+        """Return the exit code that goes with the outcome."""
+        if self.outcome is Outcome.ERROR:
+            return NOTHING_PROVED
+        return CLEAN if self.finding is None else FOUND
 
 
-def replay(trace: Trace, kernel: Kernel) -> Replay:
-    """Run a trace with every law after every step."""
-    execution = execute(kernel, trace.ops)
-    finding = execution.finding
-    if finding is None:
-        idle = execution.steps - execution.effective
-        without = f", {idle} of them without effect" if idle else ""
-        detail = f"{execution.steps} operations{without}, every law holds"
-        return Replay(Outcome.CLEAN, None, detail)
-    outcome = outcome_of(finding, trace.finding)
-    detail = describe(finding)
-    if outcome is Outcome.DIFFERENT and trace.finding is not None:
-        detail = f"{detail}; recorded: {trace.finding.bucket}"
-    return Replay(outcome, finding, detail)
+def replay(trace: Trace, kernel: Kernel, *, strict: bool = False) -> Replay:
+    """Run a trace with every law after every step.
+
+    A documented law counts if the trace records a finding of it, or with ``strict``. A trace
+    that needs what the release did not have is not run.
+    """
+    missing = missing_ops(kernel, trace.ops)
+    if missing:
+        return Replay(Outcome.ERROR, missing=missing)
+    recorded = trace.finding
+    done = execute(kernel, trace.ops, strict=strict)
+    finding = done.about(recorded.law if recorded else "")
+    observed = observe(kernel, trace.ops[: done.steps])
+    return Replay(
+        outcome=outcome_of(finding, recorded),
+        finding=finding,
+        remarks=tuple(remark for remark in done.remarks if remark is not finding),
+        unreached=tuple(each for one in observed for each in one.unreached),
+        idle=0 if done.finding else done.steps - done.effective,
+        steps=done.steps,
+    )
+
+
+def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
+    """Return what there is to say about an outcome, on one line."""
+    if replayed.outcome is Outcome.ERROR:
+        return f"cannot be run there: {'; '.join(map(str, replayed.missing))}"
+    if replayed.finding is None:
+        idle = f", {replayed.idle} of them without effect" if replayed.idle else ""
+        parts = [f"{replayed.steps} operations{idle}, every law holds{_but(replayed.remarks)}"]
+    else:
+        parts = [describe(replayed.finding)]
+    if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
+        parts.append(f"recorded: {recorded.bucket}")
+    if replayed.unreached:
+        parts.append(f"a failure without effect: {', '.join(map(str, replayed.unreached))}")
+    return "; ".join(parts)
+
+
+def _but(remarks: tuple[Finding, ...]) -> str:
+    if not remarks:
+        return ""
+    return f" but documented ones (--strict): {' and '.join(map(describe, remarks))}"
 
 
 def outcome_of(finding: Finding | None, recorded: RecordedFinding | None) -> Outcome:
@@ -111,12 +164,25 @@ def step_lines(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
         yield from (f"      {line}" for line in changed_lines(before, rows))
 
 
+_NOTHING = {
+    OpKind.FORK: ", or its child's label is taken",
+    "swap_out": ", or no anonymous page is mapped there",
+    "pin": ", or it holds a pin there",
+    "unpin": ", or it holds no pin there",
+    "get": ", or no anonymous page is mapped there, or a reference is held",
+    "migrate": ", or no anonymous page is mapped there",
+}
+
+
 def _result(op: Op, value: int | None) -> str:
     if value is None:
-        return "nothing done: no such process, or its child's label is taken"
+        if op.kind == "put":
+            return "nothing done: no reference is held"
+        return f"nothing done: no such process{_NOTHING.get(op.kind, '')}"
     if value < 0:
         return f"-{errno.errorcode.get(-value, str(-value))}"
-    return f"found {value}" if op.access == "read" else str(value)
+    reads = op.kind is OpKind.TOUCH and op.access == "read"
+    return f"found {value}" if reads else str(value)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -126,9 +192,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="run traces again: CLEAN, FINDING, DIFFERENT or ERROR",
         description="Run traces with every law checked after every step. One line for each trace "
         "and subject: CLEAN (nothing found), FINDING (in the recorded bucket, or none is "
-        "recorded), DIFFERENT (found, but in another bucket), ERROR (it cannot run there). "
-        "Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for bad input, "
-        "3 a subject that cannot run here.",
+        "recorded), DIFFERENT (found, but in another bucket), ERROR (it cannot run there). Of "
+        "two subjects it is also said whether all operations return the same, and which is the "
+        "first that does not. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for "
+        "bad input, 3 a subject that cannot run here or a release without an operation.",
         allow_abbrev=False,
     )
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="trace file")
@@ -142,29 +209,60 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--steps", action="store_true", help="show every operation and what it changed"
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="a statement of the kernel's own comments that is untrue is a finding, too",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run ``anonvma replay``; return the exit code."""
     kernels = [kernel_named(name) for name in args.on]
-    codes = [_replay_file(path, kernels, steps=args.steps) for path in args.traces]
+    codes = [code for path in args.traces for code in _replay_file(path, kernels, args)]
     order = (BAD_INPUT, FOUND, NOTHING_PROVED, CLEAN)
     return min(codes, key=order.index)
 
 
-def _replay_file(path: str, kernels: list[Kernel], *, steps: bool) -> int:
+def _replay_file(path: str, kernels: list[Kernel], args: argparse.Namespace) -> list[int]:
     where = printable(path)
     try:
         trace = load(path)
         subjects = kernels or [kernel_named(trace.kernel)]
     except TraceError as error:
-        return _cannot(where, str(error), BAD_INPUT)
+        return [_cannot(where, str(error), BAD_INPUT)]
     except UsageError as error:
-        return _cannot(where, f"{where}: {error}; choose another with --on", BAD_INPUT)
+        return [_cannot(where, f"{where}: {error}; choose another with --on", BAD_INPUT)]
     except UnavailableError as error:
-        return _cannot(where, f"{where}: {error}", NOTHING_PROVED)
-    return max([_replay_on(where, trace, kernel, steps=steps) for kernel in subjects])
+        return [_cannot(where, f"{where}: {error}", NOTHING_PROVED)]
+    replays = [replay(trace, kernel, strict=args.strict) for kernel in subjects]
+    for kernel, replayed in zip(subjects, replays, strict=True):
+        text = detail(replayed, trace.finding)
+        sys.stdout.write(f"{replayed.outcome:9}  {kernel.name:8}  {where}: {text}\n")
+        if args.steps and not replayed.missing:
+            last = len(trace.ops) if replayed.finding is None else replayed.finding.step
+            sys.stdout.writelines(f"{line}\n" for line in step_lines(trace, kernel, last))
+    if len(subjects) == 2 and not any(replayed.missing for replayed in replays):  # noqa: PLR2004
+        sys.stdout.write(f"returns    {where}: {compared(trace, *subjects)}\n")
+    return [replayed.code for replayed in replays]
+
+
+def compared(trace: Trace, one: Kernel, other: Kernel) -> str:
+    """Return whether two kernels return the same from every operation, on one line."""
+    difference = first_difference(one, other, trace.ops)
+    if difference is None:
+        return f"{one.name} and {other.name} agree on all {len(trace.ops)} operations"
+    step, first, second = difference
+    op = trace.ops[step]
+    return (
+        f"{one.name} and {other.name} differ first at ops[{step}] {op}: "
+        f"{_shown(op, first)} against {_shown(op, second)}"
+    )
+
+
+def _shown(op: Op, observed: Observed) -> str:
+    return "stopped inside" if observed.is_stopped else _result(op, observed.returned)
 
 
 def _cannot(where: str, reason: str, code: int) -> int:
@@ -172,12 +270,3 @@ def _cannot(where: str, reason: str, code: int) -> int:
     sys.stdout.flush()
     sys.stderr.write(f"anonvma: {reason}\n")
     return code
-
-
-def _replay_on(where: str, trace: Trace, kernel: Kernel, *, steps: bool) -> int:
-    replayed = replay(trace, kernel)
-    sys.stdout.write(f"{replayed.outcome:9}  {kernel.name:8}  {where}: {replayed.detail}\n")
-    if steps:
-        last = len(trace.ops) if replayed.finding is None else replayed.finding.step
-        sys.stdout.writelines(f"{line}\n" for line in step_lines(trace, kernel, last))
-    return CLEAN if replayed.finding is None else FOUND

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from campaign.errors import CLEAN, FOUND, UsageError
-from campaign.execute import Finding, find
+from campaign.execute import Execution, Finding, execute, find
 from campaign.replay import Outcome, describe, outcome_of
 from campaign.shrink import Predicate, ShrinkResult, shrink
 from campaign.shrink_passes import Ops
@@ -47,6 +47,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="write the best found after so many seconds",
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="shrink to a statement of the kernel's own comments that is untrue, if that is all",
+    )
     parser.set_defaults(run=run)
 
 
@@ -67,15 +72,26 @@ def run(args: argparse.Namespace) -> int:
     except UsageError as error:
         msg = f"{printable(args.trace)}: {error}"
         raise UsageError(msg) from None
-    predicate = partial(find, kernel)
-    if predicate(trace.ops) is None:
+    done = execute(kernel, trace.ops)
+    finding = _aim(done, trace, strict=args.strict)
+    if finding is None:
         sys.stdout.write(f"nothing to shrink: {printable(args.trace)} is CLEAN on {kernel.name}\n")
+        for remark in done.remarks:
+            sys.stdout.write(f"--strict would shrink {describe(remark)}\n")
         return CLEAN
+    is_remark = finding in done.remarks
+    predicate = partial(find, kernel, law=finding.law) if is_remark else partial(find, kernel)
     target = Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
     result = _shrink(trace, predicate, args.seconds, target)
     slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
     sys.stdout.writelines(f"{line}\n" for line in _summary(trace, result, target, slips))
     return FOUND
+
+
+def _aim(done: Execution, trace: Trace, *, strict: bool) -> Finding | None:
+    # What the trace records counts in any case, then a finding, then the first remark.
+    finding = done.about(trace.finding.law if trace.finding else "")
+    return next(iter(done.remarks), None) if strict and finding is None else finding
 
 
 def _shrink(

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from campaign.errors import UnavailableError, UsageError
-from model.kernels import DEFECTS, KERNELS, NEWEST, Kernel
+from model.defects import DEFECTS, Defect, DefectError
+from model.kernels import KERNELS, NEWEST, Kernel
 from strategies.trace import printable
 
 _ELSEWHERE = {
@@ -24,7 +25,7 @@ def kernel_named(name: str | None) -> Kernel:
     A name may be followed by defects to put in: ``v6.12+B16``.
 
     Raises:
-        UsageError: No such kernel or defect.
+        UsageError: No such kernel or defect, or a defect that means nothing on that kernel.
         UnavailableError: It is a subject that does not run here.
     """
     if not name:
@@ -40,11 +41,26 @@ def kernel_named(name: str | None) -> Kernel:
     for defect in defects:
         if defect not in DEFECTS:
             _refuse("defect", defect, DEFECTS)
-        if DEFECTS[defect].is_in(kernel):
-            msg = f"{printable(name)}: {release} has defect {defect} already; name {release} alone"
-            raise UsageError(msg)
-        kernel = kernel.with_defect(defect)
+        try:
+            kernel = kernel.with_defect(defect)
+        except DefectError as error:
+            msg = f"{printable(name)}: {error}"
+            raise UsageError(msg) from None
     return kernel
+
+
+def defects_named(names: str) -> list[Defect]:
+    """Return the defects of a list such as ``B16,B01``; of ``all``, every one.
+
+    Raises:
+        UsageError: No such defect.
+    """
+    if names == "all":
+        return list(DEFECTS.values())
+    for name in names.split(","):
+        if name not in DEFECTS:
+            _refuse("defect", name, DEFECTS)
+    return [DEFECTS[name] for name in names.split(",")]
 
 
 def _refuse(what: str, name: str, known: Iterable[str]) -> NoReturn:

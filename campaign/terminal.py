@@ -41,6 +41,8 @@ PLAIN_SECONDS = 10.0
 _LIVE_SECONDS = 0.25
 _OPS_SHOWN = 40
 
+_REMARK = "a documented-law finding: it fails the campaign only with --strict"
+
 _RESULTS = {
     CLEAN: "no law was broken and every required goal was reached",
     FOUND: "a law was broken",
@@ -74,10 +76,11 @@ def progress_line(event: Progress) -> str:
     """Return how far the search is on one line."""
     reached = sum(1 for count in event.goals.values() if count)
     lost = f"  lost {event.lost}" if event.lost else ""
+    remarks = f"  documented {event.remarks}" if event.remarks else ""
     return (
         f"{duration(event.elapsed)}  {event.activity}  {event.cases:,} cases  "
         f"{event.steps:,} steps ({event.rate:,.0f}/s)  goals {reached}/{len(event.goals)}  "
-        f"findings {event.buckets}{lost}"
+        f"findings {event.buckets}{remarks}{lost}"
     )
 
 
@@ -124,11 +127,12 @@ def _started(event: CampaignStarted) -> str:
 
 def _found(event: FindingFound) -> list[str]:
     count = _count(event.operations, "operation")
-    return [
+    lines = [
         f"finding   {event.finding.bucket} in case {event.case}, after {count}",
         f"          {one_line(event.finding.message)}",
         f"          {_saved(event.file)}; shrinking",
     ]
+    return [*lines, f"          {_REMARK}"] if event.remark else lines
 
 
 def _shrunk(event: Shrunk) -> list[str]:
@@ -151,7 +155,7 @@ def _shrunk(event: Shrunk) -> list[str]:
 
 def _law(finding: BrokenLaw) -> list[str]:
     lines = [
-        f"law       {finding.law}: {finding.statement}",
+        f"law       {finding.law} ({finding.kind}): {finding.statement}",
         f"clause    {finding.clause}, exposed by {finding.op}, operation {finding.step}",
         f"broken    {one_line(finding.message)}",
     ]
@@ -177,12 +181,19 @@ def _summary(event: CampaignFinished) -> list[str]:
         f"speed     {speed}, {time_taken}",
         f"findings  {len(event.findings)}",
         *[_bucket(bucket) for bucket in event.findings],
+        *_remarks(event),
         *_troubles(event),
         *_goals(event),
-        f"result    {_RESULTS.get(event.exit_code, '')}",
+        f"result    {_result(event)}",
         *_missed(event),
         f"again     {event.reproduce}",
     ]
+
+
+def _result(event: CampaignFinished) -> str:
+    if event.exit_code == CLEAN and event.remarks:
+        return "no law was broken but documented ones; every required goal was reached"
+    return _RESULTS.get(event.exit_code, "")
 
 
 def _missed(event: CampaignFinished) -> list[str]:
@@ -198,6 +209,17 @@ def _bucket(bucket: Bucket) -> str:
         f"  {bucket.bucket}: {_count(bucket.count, 'case')}, first {bucket.case}{known}; "
         f"{_count(bucket.operations, 'operation')}, {_saved(bucket.file)}"
     )
+
+
+def _remarks(event: CampaignFinished) -> list[str]:
+    if not event.remarks:
+        return []
+    count = _count(len(event.remarks), "documented-law finding")
+    return [
+        f"remarks   {count}, no failure without --strict",
+        *[_bucket(bucket) for bucket in event.remarks],
+        f"  strict:   {event.strict}",
+    ]
 
 
 def _troubles(event: CampaignFinished) -> list[str]:

@@ -8,10 +8,13 @@ smallest World that breaks it in tests/invariants. ``docs/laws.md`` has a worked
 
 from __future__ import annotations
 
-from invariants import chain, counts, layout, lifetime, reuse, rmap, root
+from collections.abc import Callable
+from typing import Any
+
+from invariants import chain, counts, documented, failure, layout, lifetime, reuse, rmap, root
 from invariants.base import Invariant, InvariantViolation, Kind
-from invariants.reuse import ClonePreconditions, check_anon_vma_clone
-from invariants.screen import pages_hold, structure_holds
+from invariants.reuse import check_anon_vma_clone
+from invariants.screen import failure_holds, pages_hold, structure_holds
 from model.errors import KernelOops, ModelViolation, UseAfterFree
 from model.kernels import Kernel
 from model.structs import AnonVma, AnonVmaChain, CloneOperation, VmAreaStruct, World
@@ -46,9 +49,11 @@ LAWS: tuple[Invariant, ...] = (
     *chain.LAWS,
     *counts.LAWS,
     *lifetime.LAWS[1:],
-    *layout.LAWS[1:-1],
+    *failure.LAWS,
+    *layout.LAWS[1:-2],
     *rmap.LAWS,
-    *layout.LAWS[-1:],
+    *layout.LAWS[-2:],
+    *documented.LAWS,
 )
 """Every law, causes before consequences: the first broken one names a finding."""
 
@@ -67,38 +72,75 @@ class ScreenFault(AssertionError):
 
 
 class Checker:
-    """Checks the Worlds of one run under the laws of its kernel."""
+    """Checks the Worlds of one run under the laws of its kernel.
 
-    __slots__ = ("_checks", "_generation", "_pte_generation")
+    Attributes:
+        remarks: The first violation of each advisory law (kind ``documented``) that was broken on
+            the way. Such a law is not looked at again in this run. With ``strict`` there are none:
+            it is raised like any other.
+    """
 
-    def __init__(self, kernel: Kernel) -> None:
+    __slots__ = ("_advisory", "_checks", "_generation", "_ordered", "_pte_generation", "remarks")
+
+    def __init__(self, kernel: Kernel, *, strict: bool = False) -> None:
         """Prepare to check Worlds of ``kernel``."""
-        self._checks = tuple(law.check for law in laws_for(kernel) if law.check is not None)
+        laws = laws_for(kernel)
+        self._checks = [(law.id, law.check) for law in laws if law.check is not None]
+        self._advisory = {law.id for law in laws if law.kind is Kind.DOCUMENTED and not strict}
+        self._ordered = kernel.documents_order
         self._generation = -1
         self._pte_generation = -1
+        self.remarks: list[ModelViolation] = []
 
     def attach(self, world: World) -> None:
         """Let the laws that watch operations from inside watch this World."""
+        kernel = world.kernel
+        watched = {law.id for law in laws_for(kernel)}
 
-        def check(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation) -> None:
+        def clone(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation) -> None:
+            check_anon_vma_clone(kernel, dst, src, operation)
+
+        world.check_anon_vma_clone = self._hook(world, clone)
+        for law, (name, check) in documented.HOOKS.items():
+            if law in watched and hasattr(world, name):
+                setattr(world, name, self._hook(world, check))
+
+    def _hook(self, world: World, check: Callable[..., None]) -> Callable[..., None]:
+        def hook(*arguments: Any) -> None:  # noqa: ANN401 - whatever the check takes
             try:
-                check_anon_vma_clone(dst, src, operation)
-            except ClonePreconditions as violation:
-                world.noticed.append(violation)
+                check(*arguments)
+            except InvariantViolation as violation:
+                if not self._is_remarked(violation.law):
+                    world.noticed.append(violation)
 
-        world.check_anon_vma_clone = check
+        return hook
+
+    def _is_remarked(self, law: str) -> bool:
+        return any(remark.law == law for remark in self.remarks)
+
+    def _remark_or_raise(self, violation: ModelViolation) -> None:
+        law = violation.law
+        if law not in self._advisory:
+            raise violation
+        if not self._is_remarked(law):
+            self.remarks.append(violation)
+            self._checks = [(name, check) for name, check in self._checks if name != law]
+            self._ordered = self._ordered and law != chain.ChainOrder.law
 
     def full(self, world: World) -> None:
         """Run every law.
 
         Raises:
-            ModelViolation: The first law that does not hold.
+            ModelViolation: The first law that does not hold, advisory ones excepted.
         """
-        if world.noticed:
-            raise world.noticed.pop(0)
+        while world.noticed:
+            self._remark_or_raise(world.noticed.pop(0))
         try:
-            for check in self._checks:
-                check(world)
+            for _, check in tuple(self._checks):
+                try:
+                    check(world)
+                except ModelViolation as violation:
+                    self._remark_or_raise(violation)
         except AttributeError as error:
             # Only a field that was never set: what a kernel would read as garbage.
             if type(error.obj) not in _STRUCTS:
@@ -114,33 +156,36 @@ class Checker:
         counters of the World tell.
 
         Raises:
-            ModelViolation: The first law that does not hold.
+            ModelViolation: The first law that does not hold, advisory ones excepted.
             ScreenFault: The fast screen and the laws disagree.
         """
         try:
             if world.noticed:
                 holds = False
             elif world.generation != self._generation:
-                holds = structure_holds(world) and pages_hold(world)
+                holds = structure_holds(world, ordered=self._ordered) and pages_hold(world)
             elif world.pte_generation != self._pte_generation:
                 holds = pages_hold(world)
             else:
                 holds = not world.held
+            if world.failure is not None and holds:
+                holds = failure_holds(world)
         except (UseAfterFree, AttributeError):
             holds = False
-        if holds:
-            self._generation = world.generation
-            self._pte_generation = world.pte_generation
-            return
-        self.full(world)
-        message = "the fast screen stopped a World in which every law holds"
-        raise ScreenFault(message)
+        if not holds:
+            known = len(self.remarks)
+            self.full(world)
+            if len(self.remarks) == known:
+                message = "the fast screen stopped a World in which every law holds"
+                raise ScreenFault(message)
+        self._generation = world.generation
+        self._pte_generation = world.pte_generation
 
 
 def violates(world: World) -> ModelViolation | None:
-    """Return the violation of the first law that a World breaks, or None."""
+    """Return the violation of the first law that a World breaks, advisory or not, or None."""
     try:
-        Checker(world.kernel).full(world)
+        Checker(world.kernel, strict=True).full(world)
     except ModelViolation as violation:
         return violation
     return None

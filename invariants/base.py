@@ -9,6 +9,9 @@ compares what a field says with what the World shows.
 Kinds: ``safety``: memory corruption or disclosure follows. ``accounting``: a count lies, and
 decisions are taken on it. ``documented``: a statement of the kernel's own comments is untrue.
 ``policy``: neither, but the design says so.
+
+A law applies to the kernels that have what it speaks of; ``applies_to`` says which. Laws of kind
+``documented`` are advisory: a campaign reports them and goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import attrs
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from model.structs import World
+from model.traits import Accounting, Root
 
 
 class Kind(Enum):
@@ -39,6 +43,16 @@ class InvariantViolation(ModelViolation):
 def every_kernel(_kernel: Kernel) -> bool:
     """Say that a law applies to every kernel."""
     return True
+
+
+def has_parents(kernel: Kernel) -> bool:
+    """Tell whether an anon_vma knows its parent (from v3.19, with the first count of users)."""
+    return kernel.accounting is not Accounting.NONE
+
+
+def has_roots(kernel: Kernel) -> bool:
+    """Tell whether an anon_vma knows its root (from v2.6.36)."""
+    return kernel.root is not Root.NONE
 
 
 @attrs.frozen

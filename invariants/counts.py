@@ -11,6 +11,7 @@ from typing import ClassVar
 from invariants.base import Invariant, InvariantViolation, Kind
 from model.kernels import Kernel
 from model.structs import AnonVma, World
+from model.traits import Accounting, Root
 
 
 def count_children(world: World) -> dict[AnonVma, int]:
@@ -40,8 +41,6 @@ class Degree(InvariantViolation):
 
 def check_degree(world: World) -> None:
     """Check ``degree`` of releases that have it (v3.19 to v5.19)."""
-    if world.kernel.has_counters:
-        return
     children, active = count_children(world), count_active_vmas(world)
     for anon_vma in world.anon_vmas.values():
         expected = children.get(anon_vma, 0) + active.get(anon_vma, 0)
@@ -61,8 +60,6 @@ class NumChildren(InvariantViolation):
 
 def check_num_children(world: World) -> None:
     """Check ``num_children`` of releases that have it (from v6.0)."""
-    if not world.kernel.has_counters:
-        return
     children = count_children(world)
     for anon_vma in world.anon_vmas.values():
         expected = children.get(anon_vma, 0)
@@ -82,8 +79,6 @@ class NumActiveVmas(InvariantViolation):
 
 def check_num_active_vmas(world: World) -> None:
     """Check ``num_active_vmas`` of releases that have it (from v6.0)."""
-    if not world.kernel.has_counters:
-        return
     active = count_active_vmas(world)
     for anon_vma in world.anon_vmas.values():
         expected = active.get(anon_vma, 0)
@@ -101,26 +96,40 @@ class Refcount(InvariantViolation):
     law: ClassVar[str] = "refcount"
 
 
-def check_refcount(world: World) -> None:
-    """Check ``refcount``: one for a tree with VMAs, and at a root one per other anon_vma."""
+def count_references(world: World) -> dict[AnonVma, int]:
+    """Count, per anon_vma, the references on it.
+
+    One for all its VMAs together, one for each holder outside (KSM, migration), and on a root one
+    for each other anon_vma of its tree that is not freed yet (76545066c852, in v2.6.36).
+    """
     references: dict[AnonVma, int] = {}
+    roots_are_held = world.kernel.root is Root.REFERENCED
     for anon_vma in world.anon_vmas.values():
         if anon_vma.rb_root:
             references[anon_vma] = references.get(anon_vma, 0) + 1
-        if anon_vma.root is not anon_vma:
+        if roots_are_held and anon_vma.root is not anon_vma:
             references[anon_vma.root] = references.get(anon_vma.root, 0) + 1
+    for anon_vma in world.references.values():
+        references[anon_vma] = references.get(anon_vma, 0) + 1
+    return references
+
+
+def check_refcount(world: World) -> None:
+    """Check ``refcount`` against the references that there are."""
+    references = count_references(world)
     for anon_vma in world.anon_vmas.values():
         expected = references.get(anon_vma, 0)
         if anon_vma.refcount != expected:
             message = (
                 f"anon_vma#{anon_vma.serial} has refcount {anon_vma.refcount}, but {expected} "
-                "references: its VMAs together hold one, each descendant one on the root"
+                "references: its VMAs together hold one, each descendant one on the root, and "
+                "who holds it from outside one each"
             )
             raise Refcount("low" if anon_vma.refcount < expected else "high", message)
 
 
 def _has_degree(kernel: Kernel) -> bool:
-    return not kernel.has_counters
+    return kernel.accounting is Accounting.DEGREE
 
 
 def _has_counters(kernel: Kernel) -> bool:
@@ -154,7 +163,8 @@ LAWS = (
     ),
     Invariant(
         id="refcount",
-        statement="refcount is one for the linked VMAs plus, at a root, one per other anon_vma.",
+        statement="refcount is one for the linked VMAs, one per holder outside and, at a root, one "
+        "per other anon_vma.",
         source="mm/rmap.c, anon_vma_fork: the root is pinned until this anon_vma is freed",
         kind=Kind.SAFETY,
         check=check_refcount,

@@ -13,7 +13,9 @@ from collections.abc import Callable
 import attrs
 
 from invariants.base import every_kernel
-from model.kernels import ForkPointer, Kernel, Reuse, WipeOnFork, WpReuse
+from model.kernels import Kernel
+from model.traits import ForkOrder, ForkPointer, Reuse, Root
+from model.vma_traits import DontUnmap, PinnedFork, WipeOnFork, WpReuse
 
 
 @attrs.frozen
@@ -38,15 +40,31 @@ def _reuses(kernel: Kernel) -> bool:
 
 
 def _wipes(kernel: Kernel) -> bool:
-    return kernel.wipe_on_fork is WipeOnFork.PRESENT
+    return kernel.wipe_on_fork is not WipeOnFork.ABSENT
 
 
 def _has_own_anon_vmas(kernel: Kernel) -> bool:
-    return kernel.fork_pointer is ForkPointer.DROPPED
+    return kernel.fork_pointer is not ForkPointer.TEXTBOOK
 
 
 def _moves(kernel: Kernel) -> bool:
     return _has_own_anon_vmas(kernel) and kernel.wp_reuse is not WpReuse.REFCOUNT
+
+
+def _clones_first(kernel: Kernel) -> bool:
+    return kernel.fork_order is ForkOrder.CLONE_FIRST
+
+
+def _holds_roots(kernel: Kernel) -> bool:
+    return kernel.root is Root.REFERENCED
+
+
+def _copies_pinned(kernel: Kernel) -> bool:
+    return kernel.pinned_fork is PinnedFork.COPIED
+
+
+def _keeps_mapping(kernel: Kernel) -> bool:
+    return kernel.dont_unmap is not DontUnmap.ABSENT
 
 
 GOALS: tuple[Goal, ...] = (
@@ -80,6 +98,68 @@ GOALS: tuple[Goal, ...] = (
         "wiped-on-fork",
         "a VM_WIPEONFORK mapping reached a child empty",
         applies_to=_wipes,
+    ),
+    Goal(
+        "clone-undone-half-way",
+        "anon_vma_clone ran out of memory with some links made, and undid them",
+        required=False,
+    ),
+    Goal(
+        "fork-undone-after-clone",
+        "a fork ran out of memory between its clone and its own anon_vma",
+        required=False,
+        applies_to=_clones_first,
+    ),
+    Goal(
+        "fork-failed-half-way",
+        "a fork failed with some VMAs copied, and the half-made address space was taken down",
+        required=False,
+    ),
+    Goal(
+        "swapped-in-by-descendant",
+        "the first to bring a shared page back from swap had not the root as its own anon_vma",
+        required=False,
+    ),
+    Goal(
+        "swap-cache-shared",
+        "a process mapped a page that another had brought back from swap",
+        required=False,
+    ),
+    Goal("pinned-page-written", "a write fault on a page that somebody pinned", required=False),
+    Goal(
+        "pinned-page-copied-by-fork",
+        "fork copied a page for the child because the parent had pinned it",
+        required=False,
+        applies_to=_copies_pinned,
+    ),
+    Goal(
+        "anon_vma-outlived-vmas",
+        "a reference from outside was the last thing that kept an anon_vma",
+        required=False,
+    ),
+    Goal(
+        "root-freed-by-reference",
+        "a root was kept by a descendant alone, and freed with it",
+        required=False,
+        applies_to=_holds_roots,
+    ),
+    Goal(
+        "root-vacant",
+        "a root lost its last own VMA, and descendants still need it",
+        required=False,
+        applies_to=_has_own_anon_vmas,
+    ),
+    Goal("page-migrated", "a page was migrated", required=False),
+    Goal(
+        "shared-page-migrated",
+        "a page that several processes map was migrated, every mapping found",
+        required=False,
+    ),
+    Goal(
+        "faulted-dontunmap",
+        "MREMAP_DONTUNMAP moved the pages of a VMA with an anon_vma away",
+        required=False,
+        applies_to=_keeps_mapping,
     ),
 )
 

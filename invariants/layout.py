@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from invariants.base import Invariant, InvariantViolation, Kind
-from model.structs import World
+from model.structs import MmStruct, World
 
 
 class VmaLayout(InvariantViolation):
@@ -48,19 +48,23 @@ def check_map_count(world: World) -> None:
 
 
 class PteInVma(InvariantViolation):
-    """A page table entry lies outside every VMA."""
+    """A page table entry lies outside every VMA, or two are in one place."""
 
     law: ClassVar[str] = "pte-in-vma"
 
 
 def check_pte_in_vma(world: World) -> None:
-    """Check that every page table entry belongs to a VMA."""
+    """Check that every page table entry, present or swapped, belongs to a VMA, one per address."""
     for mm in world.mms.values():
         mapped = {page for vma in mm.mmap for page in range(vma.vm_start, vma.vm_end)}
-        for address in mm.pgd:
+        for address in (*mm.pgd, *mm.swapped):
             if address not in mapped:
                 message = f"{mm.name} has a page table entry at page {address}, but no VMA there"
                 raise PteInVma("outside", message)
+        for address in mm.swapped:
+            if address in mm.pgd:
+                message = f"{mm.name} page {address} is both present and swapped out"
+                raise PteInVma("twice", message)
 
 
 class CowIsolation(InvariantViolation):
@@ -73,9 +77,8 @@ def check_cow_isolation(world: World) -> None:
     """Check what each process reads against a fork that simply copies memory."""
     for mm in world.mms.values():
         expected = world.expected.get(mm.name, {})
-        for address in sorted(expected.keys() | mm.pgd.keys()):
-            pte = mm.pgd.get(address)
-            seen = pte.page.content if pte is not None and pte.page is not None else 0
+        for address in sorted(expected.keys() | mm.pgd.keys() | mm.swapped.keys()):
+            seen = _content(mm, address)
             wanted = expected.get(address, 0)
             if seen != wanted:
                 message = (
@@ -83,6 +86,37 @@ def check_cow_isolation(world: World) -> None:
                     f"at fork it is {_write(wanted)}"
                 )
                 raise CowIsolation("content", message)
+
+
+def _content(mm: MmStruct, address: int) -> int:
+    # What a read gives or, where the page is swapped out, would fault in.
+    pte = mm.pgd.get(address)
+    if pte is not None:
+        return pte.page.content if pte.page is not None else 0
+    entry = mm.swapped.get(address)
+    if entry is None:
+        return 0
+    return entry.slot.content if entry.slot.page is None else entry.slot.page.content
+
+
+class PinIsolation(InvariantViolation):
+    """A pin shows what it should not, or not what it should."""
+
+    law: ClassVar[str] = "pin-isolation"
+
+
+def check_pin_isolation(world: World) -> None:
+    """Check that a pin shows what was there when it was taken, and own later writes to the page.
+
+    CVE-2020-29374: while one process holds a page by a pin only, another must not write to it.
+    """
+    for (name, address), pin in world.pins.items():
+        if pin.page.content != pin.expected:
+            message = (
+                f"{name} reads {_write(pin.page.content)} through its pin of page {address}, but "
+                f"pinned or wrote {_write(pin.expected)}"
+            )
+            raise PinIsolation("content", message)
 
 
 def _write(number: int) -> str:
@@ -127,7 +161,7 @@ LAWS = (
     ),
     Invariant(
         id="pte-in-vma",
-        statement="Every page table entry lies within a VMA.",
+        statement="Every page table entry, present or swapped, lies within a VMA, one per address.",
         source="mm/memory.c, free_pgtables: page tables go with the VMA",
         kind=Kind.SAFETY,
         check=check_pte_in_vma,
@@ -135,8 +169,15 @@ LAWS = (
     Invariant(
         id="cow-isolation",
         statement="Each process reads what it would if fork had copied memory.",
-        source="fork(2); mm/memory.c, do_wp_page",
+        source="fork(2); mm/memory.c, do_wp_page and do_swap_page",
         kind=Kind.SAFETY,
         check=check_cow_isolation,
+    ),
+    Invariant(
+        id="pin-isolation",
+        statement="A read through a pin gives what was pinned, or what its process wrote there.",
+        source="17839856fd58 (in v5.8), CVE-2020-29374; Documentation/core-api/pin_user_pages.rst",
+        kind=Kind.SAFETY,
+        check=check_pin_isolation,
     ),
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from invariants.base import Invariant, InvariantViolation, Kind
+from invariants.base import Invariant, InvariantViolation, Kind, has_parents
 from invariants.chain import live_vmas
 from invariants.counts import count_children
+from model.kernels import Kernel
 from model.structs import AnonVma, CloneOperation, VmAreaStruct, World
+from model.traits import Accounting, ForkPointer, Root
+from model.vma_traits import MergePermission
 
 
 class ReuseFree(InvariantViolation):
@@ -88,12 +91,35 @@ def growth_bound(peak_vmas: int) -> int:
     return 2 * peak_vmas * peak_vmas + 1
 
 
+def family_sizes(world: World) -> dict[AnonVma, int]:
+    """Count the anon_vmas with linked VMAs of each tree, by its root.
+
+    Before v2.6.36 there is no root; its place has the oldest anon_vma that is on all the chains
+    of the family, for every descendant's VMA is linked to that one too.
+    """
+    sizes: dict[AnonVma, int] = {}
+    if world.kernel.root is not Root.NONE:
+        for anon_vma in world.anon_vmas.values():
+            if anon_vma.rb_root:
+                sizes[anon_vma.root] = sizes.get(anon_vma.root, 0) + 1
+        return sizes
+    oldest: dict[AnonVma, AnonVma] = {}
+    for vma in live_vmas(world):
+        linked = [avc.anon_vma for avc in vma.anon_vma_chain]
+        for anon_vma in linked:
+            oldest[anon_vma] = min(linked, key=_age)
+    for root in oldest.values():
+        sizes[root] = sizes.get(root, 0) + 1
+    return sizes
+
+
+def _age(anon_vma: AnonVma) -> int:
+    return anon_vma.serial
+
+
 def check_growth(world: World) -> None:
     """Check the number of anon_vmas of each tree against its peak number of VMAs."""
-    sizes: dict[AnonVma, int] = {}
-    for anon_vma in world.anon_vmas.values():
-        sizes[anon_vma.root] = sizes.get(anon_vma.root, 0) + 1
-    for root, size in sizes.items():
+    for root, size in family_sizes(world).items():
         if size > growth_bound(root.peak_vmas):
             message = (
                 f"the tree of anon_vma#{root.serial} has {size} anon_vmas, but never had more than "
@@ -108,8 +134,16 @@ class ClonePreconditions(InvariantViolation):
     law: ClassVar[str] = "clone-preconditions"
 
 
-def check_anon_vma_clone(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation) -> None:
-    """Check what 7.0 asserts at the entry of anon_vma_clone (its function of this name)."""
+def check_anon_vma_clone(
+    kernel: Kernel, dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation
+) -> None:
+    """Check what 7.0 asserts at the entry of anon_vma_clone (its function of this name).
+
+    Three of the assertions hold only where something makes them matter: that fork drops the
+    pointer copied from the parent (from v3.19), that the others set theirs first (b800c91a0517,
+    in v3.19, for the clone takes an unset one for a fork's), and that a fork's child is not
+    merged with an unfaulted VMA (965f55dea0e3, in v3.0).
+    """
     what = f"anon_vma_clone(vma#{dst.serial}, vma#{src.serial}) for {operation.value}"
     if dst.anon_vma_chain:
         message = f"{what}: the destination's chain is not empty"
@@ -121,7 +155,7 @@ def check_anon_vma_clone(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneO
         message = f"{what}: the destination has anon_vma#{dst.anon_vma.serial}, not the source's"
         raise ClonePreconditions("dst-anon_vma", message)
     if operation is CloneOperation.FORK:
-        if dst.anon_vma is not None:
+        if dst.anon_vma is not None and kernel.fork_pointer is not ForkPointer.OVERWRITTEN:
             message = (
                 f"{what}: the child's VMA still has its parent's anon_vma#{dst.anon_vma.serial}"
             )
@@ -130,10 +164,21 @@ def check_anon_vma_clone(dst: VmAreaStruct, src: VmAreaStruct, operation: CloneO
     if dst.vm_mm is not src.vm_mm:
         message = f"{what}: {dst.vm_mm.name} and {src.vm_mm.name} are different processes"
         raise ClonePreconditions("other-mm", message)
-    if src.anon_vma is not None and dst.anon_vma is None:
+    _check_set_and_singular(kernel, dst, src, operation, what)
+
+
+def _check_set_and_singular(
+    kernel: Kernel, dst: VmAreaStruct, src: VmAreaStruct, operation: CloneOperation, what: str
+) -> None:
+    counted = kernel.accounting is not Accounting.NONE
+    if counted and src.anon_vma is not None and dst.anon_vma is None:
         message = f"{what}: the destination has no anon_vma, which would permit a reuse"
         raise ClonePreconditions("dst-unset", message)
-    if operation is CloneOperation.MERGE_UNFAULTED and len(src.anon_vma_chain) != 1:
+    if (
+        operation is CloneOperation.MERGE_UNFAULTED
+        and kernel.merge_permission is not MergePermission.ANY
+        and len(src.anon_vma_chain) != 1
+    ):
         message = (
             f"{what}: the source's chain has {len(src.anon_vma_chain)} entries; a fork's clone is "
             "not merged with an unfaulted VMA"
@@ -146,7 +191,7 @@ LAWS = (
         id="clone-preconditions",
         statement="anon_vma_clone starts from an empty chain and, at fork, without an anon_vma.",
         source="mm/rmap.c of 7.0, check_anon_vma_clone",
-        kind=Kind.DOCUMENTED,
+        kind=Kind.SAFETY,
         check=None,
         noticed="at the entry of anon_vma_clone",
     ),
@@ -156,6 +201,7 @@ LAWS = (
         source="mm/rmap.c, anon_vma_clone: comment; 2555283eb40d (in v6.0)",
         kind=Kind.SAFETY,
         check=check_reuse_free,
+        applies_to=has_parents,
     ),
     Invariant(
         id="active-one-mm",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from invariants.base import Invariant, InvariantViolation, Kind
+from invariants.base import Invariant, InvariantViolation, Kind, has_parents, has_roots
 from model.structs import World
 
 
@@ -37,9 +37,12 @@ def check_parent_chain(world: World) -> None:
     """Check that parents share the root, and only the root is its own parent.
 
     With finitely many anon_vmas that leaves one way not to arrive: a cycle below the root. The
-    creation numbers exclude it, for a parent is older than its child.
+    creation numbers exclude it, for a parent is older than its child. An anon_vma that only a
+    reference keeps has lost its parent with its last VMA.
     """
     for anon_vma in world.anon_vmas.values():
+        if not anon_vma.rb_root:
+            continue
         parent = anon_vma.parent
         if parent.root is not anon_vma.root:
             message = (
@@ -88,6 +91,7 @@ LAWS = (
         source="include/linux/rmap.h, struct anon_vma; anon_vma_alloc and anon_vma_fork",
         kind=Kind.SAFETY,
         check=check_root_self,
+        applies_to=has_roots,
     ),
     Invariant(
         id="parent-chain",
@@ -95,6 +99,7 @@ LAWS = (
         source="include/linux/rmap.h, struct anon_vma: parent; anon_vma_fork",
         kind=Kind.SAFETY,
         check=check_parent_chain,
+        applies_to=has_parents,
     ),
     Invariant(
         id="one-root",
@@ -102,5 +107,6 @@ LAWS = (
         source="mm/rmap.c, lock_anon_vma_root: WARN_ON_ONCE",
         kind=Kind.SAFETY,
         check=check_one_root,
+        applies_to=has_roots,
     ),
 )

@@ -6,27 +6,29 @@
 
 from __future__ import annotations
 
-from model.kernels import VmaLayer, VmaLock
 from model.locking import mmap_write_lock, mmap_write_unlock, vma_start_write
-from model.memory import copy_page_range
+from model.memory import copy_page_range, zap_page_range
+from model.mergeable import reusable_anon_vma
 from model.mmap import exit_mmap
-from model.rmap import anon_vma_fork, unlink_anon_vmas
-from model.slab import kmem_cache_free_vma, mas_preallocate
+from model.rmap import anon_vma_fork, anon_vma_prepare, unlink_anon_vmas
+from model.slab import kmem_cache_free_vma, mas_preallocate, mpol_dup
 from model.structs import (
     ENOMEM,
     VM_DONTCOPY,
     VM_LOCKED,
     VM_WIPEONFORK,
+    AnonVma,
     MmStruct,
     RwSem,
     VmAreaStruct,
     World,
 )
 from model.vma_common import vm_area_dup, vma_store
+from model.vma_traits import ForkRecovery, VmaLayer, VmaLock, WipeOnFork
 
 _ADJUST = VmaLayer.VMA_ADJUST
-_ADJUST_MAPLE = VmaLayer.VMA_ADJUST_MAPLE
-_VMG = VmaLayer.VMG
+_LINKED_ONLY = ForkRecovery.LINKED_ONLY
+_PREPARED = WipeOnFork.PREPARED
 
 
 def mm_init(name: str) -> MmStruct:
@@ -37,45 +39,76 @@ def mm_init(name: str) -> MmStruct:
 def dup_mmap(w: World, mm: MmStruct, oldmm: MmStruct) -> int:
     """Copy every VMA of the parent, its anon_vma links and its page tables; 0 or -ENOMEM.
 
-    kernel/fork.c: dup_mmap. v6.12 first duplicates the whole maple tree and marks the point of
-    failure with XA_ZERO_ENTRY; entries behind it still are the parent's and nobody may release
-    them. Here the child's list simply holds no entry that is not the child's.
+    kernel/fork.c: dup_mmap (mm/mmap.c from v6.16). From v6.8 the child starts with a duplicate of
+    the parent's maple tree, in which each entry is replaced by its copy; what lies behind the
+    point of a failure still is the parent's, and nobody may release it (``ForkRecovery``). Here
+    the child's list holds no such entry unless the defect is that it is taken for the child's.
     """
     mmap_write_lock(w, oldmm)
     mmap_write_lock(w, mm)
-    layer = w.kernel.vma_layer
     retval = 0
-    if layer is not _ADJUST and not mas_preallocate(w):
+    if w.kernel.vma_layer is not _ADJUST and not mas_preallocate(w):
         retval = -ENOMEM
     else:
-        for mpnt in oldmm.mmap:
+        for at, mpnt in enumerate(oldmm.mmap):
             retval = _dup_vma(w, mm, mpnt)
             if retval:
+                w.mark("fork-failed-half-way")
+                _mark_failure(w, mm, oldmm.mmap[at:])
                 break
     mmap_write_unlock(w, mm)
     mmap_write_unlock(w, oldmm)
     return retval
 
 
+def _mark_failure(w: World, mm: MmStruct, not_copied: list[VmAreaStruct]) -> None:
+    recovery = w.kernel.fork_recovery
+    if recovery is ForkRecovery.EVERY_ENTRY:
+        mm.mmap.extend(not_copied)
+    elif recovery is ForkRecovery.BEFORE_RETURN:
+        _take_down(w, mm)
+
+
+def _take_down(w: World, mm: MmStruct) -> None:
+    # With both mmap_locks held. map_count stays as it is in the kernel, where exit_mmap does not
+    # look at it for an empty tree.
+    for vma in mm.mmap:
+        zap_page_range(w, mm, vma.vm_start, vma.vm_end)
+    for vma in mm.mmap:
+        unlink_anon_vmas(w, vma)
+    for vma in mm.mmap:
+        kmem_cache_free_vma(w, vma)
+    mm.mmap.clear()
+    mm.map_count = 0
+    w.generation += 1
+
+
 def _dup_vma(w: World, mm: MmStruct, mpnt: VmAreaStruct) -> int:
+    layer = w.kernel.vma_layer
     if w.kernel.vma_lock is VmaLock.PER_VMA:
         vma_start_write(mpnt)
     if mpnt.vm_flags & VM_DONTCOPY:
-        if w.kernel.vma_layer is _VMG and not mas_preallocate(w):
+        if w.kernel.fork_recovery is not _LINKED_ONLY and not mas_preallocate(w):
             return -ENOMEM
         return 0
     tmp = vm_area_dup(w, mpnt)
     if tmp is None:
         return -ENOMEM
+    if not mpol_dup(w):
+        kmem_cache_free_vma(w, tmp)
+        return -ENOMEM
     tmp.vm_mm = mm
     if tmp.vm_flags & VM_WIPEONFORK:
         tmp.anon_vma = None
         w.mark("wiped-on-fork")
-    elif anon_vma_fork(w, tmp, mpnt):
+        error = _prepare_wiped(w, tmp, mpnt) if w.kernel.wipe_on_fork is _PREPARED else 0
+    else:
+        error = anon_vma_fork(w, tmp, mpnt)
+    if error:
         kmem_cache_free_vma(w, tmp)
         return -ENOMEM
     tmp.vm_flags &= ~VM_LOCKED
-    if w.kernel.vma_layer is _ADJUST_MAPLE and not mas_preallocate(w):
+    if layer is not _ADJUST and w.kernel.fork_recovery is _LINKED_ONLY and not mas_preallocate(w):
         unlink_anon_vmas(w, tmp)
         kmem_cache_free_vma(w, tmp)
         return -ENOMEM
@@ -84,6 +117,25 @@ def _dup_vma(w: World, mm: MmStruct, mpnt: VmAreaStruct) -> int:
     if not tmp.vm_flags & VM_WIPEONFORK:
         return copy_page_range(w, tmp, mpnt)
     return 0
+
+
+def _prepare_wiped(w: World, tmp: VmAreaStruct, mpnt: VmAreaStruct) -> int:
+    # vm_next and vm_prev of the copy still are those of the parent's VMA (to v5.6).
+    vmas = mpnt.vm_mm.mmap
+    at = vmas.index(mpnt)
+
+    def find_mergeable_anon_vma(_vma: VmAreaStruct) -> AnonVma | None:
+        anon_vma = None
+        if at + 1 < len(vmas):
+            anon_vma = reusable_anon_vma(w, vmas[at + 1], tmp, vmas[at + 1])
+        if anon_vma is None and at:
+            anon_vma = reusable_anon_vma(w, vmas[at - 1], vmas[at - 1], tmp)
+        return anon_vma
+
+    kept, w.find_mergeable_anon_vma = w.find_mergeable_anon_vma, find_mergeable_anon_vma
+    error = anon_vma_prepare(w, tmp)
+    w.find_mergeable_anon_vma = kept
+    return error
 
 
 def dup_mm(w: World, oldmm: MmStruct, name: str) -> MmStruct | None:

@@ -20,6 +20,8 @@ def down_write(w: World, sem: RwSem) -> None:
         raise LockViolation("deadlock", f"{sem.name} taken for writing while already held")
     sem.writer = True
     w.held.append(sem)
+    if w.log is not None:
+        w.log.append(("down_write", sem))
 
 
 def up_write(w: World, sem: RwSem) -> None:
@@ -28,6 +30,8 @@ def up_write(w: World, sem: RwSem) -> None:
         raise LockViolation("unbalanced", f"{sem.name} released by a writer that does not hold it")
     sem.writer = False
     w.held.remove(sem)
+    if w.log is not None:
+        w.log.append(("up_write", sem))
 
 
 def down_read(w: World, sem: RwSem) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from model.kernels import WipeOnFork
 from model.locking import (
     mmap_read_lock,
     mmap_read_unlock,
@@ -26,6 +25,7 @@ from model.structs import (
     World,
 )
 from model.vma_common import vma_start_write_if_locked
+from model.vma_traits import WipeOnFork
 
 
 class Advice(Enum):

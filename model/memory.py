@@ -6,7 +6,6 @@ Function names are those of v6.1; a later name is given where it changed.
 
 from __future__ import annotations
 
-from model.kernels import WpReuse
 from model.locking import mmap_read_lock, mmap_read_unlock
 from model.mergeable import vma_lookup
 from model.page_rmap import (
@@ -28,6 +27,7 @@ from model.structs import (
     VmAreaStruct,
     World,
 )
+from model.vma_traits import WpReuse
 
 _MAPCOUNT = WpReuse.MAPCOUNT
 _REFCOUNT = WpReuse.REFCOUNT

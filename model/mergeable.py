@@ -3,13 +3,19 @@
 
 Kernel source: mm/mmap.c to v6.11, mm/vma.c from v6.12.
 
-The predicates that every release states alike; what is done with the answer differs and lives
-in ``model.vma_adjust`` and ``model.vma_vmg``.
+The predicates; what is done with the answer differs from release to release and lives in
+``model.vma_adjust``, ``model.vma_merge`` and ``model.vma_vmg``.
 """
 
 from __future__ import annotations
 
-from model.structs import VM_ACCESS_FLAGS, AnonVma, MmStruct, VmAreaStruct
+from model.structs import VM_ACCESS_FLAGS, AnonVma, MmStruct, VmAreaStruct, World
+from model.traits import Adoption
+from model.vma_traits import MergePermission
+
+_ANY_CHAIN = Adoption.ANY_CHAIN
+_ANY = MergePermission.ANY
+_GROWING_SINGULAR = MergePermission.GROWING_SINGULAR
 
 
 def find_vma(mm: MmStruct, addr: int) -> VmAreaStruct | None:
@@ -50,37 +56,74 @@ def list_is_singular(vma: VmAreaStruct) -> bool:
 
 
 def is_mergeable_anon_vma(
-    anon_vma1: AnonVma | None, anon_vma2: AnonVma | None, vma: VmAreaStruct | None
+    w: World, vma: VmAreaStruct, anon_vma: AnonVma | None, source: VmAreaStruct | None
 ) -> bool:
-    """Tell whether two anon_vmas may end up in one VMA; ``vma`` is the one that would grow.
+    """Tell whether a range with ``anon_vma`` may end up in ``vma``, which would grow.
 
-    A missing anon_vma is compatible only if ``vma``'s chain is singular: not a fork's clone,
-    and (by accident of 965f55dea0e3, in v3.0) not empty either.
+    What a missing anon_vma is compatible with is ``MergePermission``. From v3.0 on the chain of
+    the VMA that grows must be singular: not a fork's clone, and by accident not empty either. From
+    v6.16 on that of the faulted side must be: of ``vma``, or else of ``source``
+    (vma_had_uncowed_parents, vma_is_fork_child in v6.19).
+
+    Args:
+        w: The world.
+        vma: The neighbour of the range.
+        anon_vma: The range's; None if it is new or unfaulted.
+        source: The VMA that the range is part of or copied from; None for a new range.
     """
-    if (anon_vma1 is None or anon_vma2 is None) and (vma is None or list_is_singular(vma)):
+    own = vma.anon_vma
+    if anon_vma is own:
         return True
-    return anon_vma1 is anon_vma2
+    if anon_vma is not None and own is not None:
+        return False
+    permission = w.kernel.merge_permission
+    if permission is _GROWING_SINGULAR:
+        return len(vma.anon_vma_chain) == 1
+    if permission is _ANY:
+        return True
+    faulted = vma if own is not None else source
+    return faulted is None or len(faulted.anon_vma_chain) == 1
+
+
+def are_anon_vmas_compatible(prev: VmAreaStruct, following: VmAreaStruct) -> bool:
+    """Tell whether two VMAs that a range would join may become one with it.
+
+    is_mergeable_anon_vma without a VMA to v6.11, can_vma_merge_right from v6.12.
+    """
+    return (
+        prev.anon_vma is None or following.anon_vma is None or prev.anon_vma is following.anon_vma
+    )
 
 
 def can_vma_merge_before(
-    vma: VmAreaStruct, vm_flags: int, anon_vma: AnonVma | None, pgoff: int
+    w: World,
+    vma: VmAreaStruct,
+    vm_flags: int,
+    anon_vma: AnonVma | None,
+    pgoff: int,
+    source: VmAreaStruct | None = None,
 ) -> bool:
     """Tell whether a range may be merged in front of ``vma``; ``pgoff`` is that of its end."""
     return (
         vma.vm_flags == vm_flags
-        and is_mergeable_anon_vma(anon_vma, vma.anon_vma, vma)
         and vma.vm_pgoff == pgoff
+        and is_mergeable_anon_vma(w, vma, anon_vma, source)
     )
 
 
 def can_vma_merge_after(
-    vma: VmAreaStruct, vm_flags: int, anon_vma: AnonVma | None, pgoff: int
+    w: World,
+    vma: VmAreaStruct,
+    vm_flags: int,
+    anon_vma: AnonVma | None,
+    pgoff: int,
+    source: VmAreaStruct | None = None,
 ) -> bool:
     """Tell whether a range that starts at ``pgoff`` may be merged behind ``vma``."""
     return (
         vma.vm_flags == vm_flags
-        and is_mergeable_anon_vma(anon_vma, vma.anon_vma, vma)
         and vma.vm_pgoff + vma.vm_end - vma.vm_start == pgoff
+        and is_mergeable_anon_vma(w, vma, anon_vma, source)
     )
 
 
@@ -96,16 +139,21 @@ def anon_vma_compatible(a: VmAreaStruct, b: VmAreaStruct) -> bool:
     )
 
 
-def reusable_anon_vma(old: VmAreaStruct, a: VmAreaStruct, b: VmAreaStruct) -> AnonVma | None:
-    """Return the anon_vma of ``old``, which is ``a`` or ``b``, if the other may adopt it."""
+def reusable_anon_vma(
+    w: World, old: VmAreaStruct, a: VmAreaStruct, b: VmAreaStruct
+) -> AnonVma | None:
+    """Return the anon_vma of ``old``, which is ``a`` or ``b``, if the other may adopt it.
+
+    Its chain must be singular: the other gets that one link only.
+    """
     if anon_vma_compatible(a, b):
         anon_vma = old.anon_vma
-        if anon_vma is not None and list_is_singular(old):
+        if anon_vma is not None and (list_is_singular(old) or w.kernel.adoption is _ANY_CHAIN):
             return anon_vma
     return None
 
 
-def find_mergeable_anon_vma(vma: VmAreaStruct) -> AnonVma | None:
+def find_mergeable_anon_vma(w: World, vma: VmAreaStruct) -> AnonVma | None:
     """Return an anon_vma to adopt from the next or else the previous VMA.
 
     mm/mmap.c, mm/vma.c: find_mergeable_anon_vma.
@@ -114,10 +162,10 @@ def find_mergeable_anon_vma(vma: VmAreaStruct) -> AnonVma | None:
     at = vmas.index(vma)
     if at + 1 < len(vmas):
         following = vmas[at + 1]
-        anon_vma = reusable_anon_vma(following, vma, following)
+        anon_vma = reusable_anon_vma(w, following, vma, following)
         if anon_vma is not None:
             return anon_vma
     if at:
         prev = vmas[at - 1]
-        return reusable_anon_vma(prev, prev, vma)
+        return reusable_anon_vma(w, prev, prev, vma)
     return None

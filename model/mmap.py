@@ -2,14 +2,21 @@
 """The system calls mmap, munmap and the teardown of an mm (mm/mmap.c).
 
 Also the one place where a release's VMA layer is chosen: ``model.vma_adjust`` to v6.1,
-``model.vma_vmg`` from v6.12.
+``model.vma_merge`` for v6.6, ``model.vma_vmg`` from v6.12.
 """
 
 from __future__ import annotations
 
-from model import mmap_adjust, mmap_vmg, vma_adjust, vma_vmg
+from model import (
+    mmap_adjust,
+    mmap_merge,
+    mmap_vmg,
+    munmap,
+    vma_adjust,
+    vma_merge,
+    vma_vmg,
+)
 from model.errors import KernelWarning
-from model.kernels import MunmapLock, VmaLayer
 from model.locking import (
     mmap_read_lock,
     mmap_read_unlock,
@@ -30,8 +37,10 @@ from model.structs import (
     World,
 )
 from model.vma_common import vma_start_write_if_locked
+from model.vma_traits import MunmapLock, VmaLayer
 
 _VMG = VmaLayer.VMG
+_VMA_MERGE = VmaLayer.VMA_MERGE
 _DOWNGRADE = MunmapLock.DOWNGRADE
 
 
@@ -39,15 +48,19 @@ def vma_modify(
     w: World, prev: VmAreaStruct | None, vma: VmAreaStruct, start: int, end: int, flags: int
 ) -> tuple[int, VmAreaStruct]:
     """Merge or split so that one VMA covers [start, end); see the release's vma_modify."""
-    if w.kernel.vma_layer is _VMG:
+    layer = w.kernel.vma_layer
+    if layer is _VMG:
         return vma_vmg.vma_modify(w, prev, vma, start, end, flags)
+    if layer is _VMA_MERGE:
+        return vma_merge.vma_modify(w, prev, vma, start, end, flags)
     return vma_adjust.vma_modify(w, prev, vma, start, end, flags)
 
 
 def do_munmap(w: World, mm: MmStruct, start: int, end: int, *, downgrade: bool = False) -> int:
     """Unmap [start, end) with the mmap_lock held for writing; 0 or -ENOMEM."""
-    if w.kernel.vma_layer is _VMG:
-        return mmap_vmg.do_munmap(w, mm, start, end, downgrade=downgrade)
+    layer = w.kernel.vma_layer
+    if layer is _VMG or layer is _VMA_MERGE:
+        return munmap.do_munmap(w, mm, start, end, downgrade=downgrade)
     return mmap_adjust.do_munmap(w, mm, start, end, downgrade=downgrade)
 
 
@@ -68,8 +81,11 @@ def sys_mmap(w: World, mm: MmStruct, addr: int, pages: int, prot: int) -> int:
         ret = -EEXIST
     else:
         vm_flags = prot | VM_ACCOUNT if prot & VM_WRITE else prot
-        if w.kernel.vma_layer is _VMG:
+        layer = w.kernel.vma_layer
+        if layer is _VMG:
             ret = mmap_vmg.mmap_region(w, mm, addr, end, vm_flags)
+        elif layer is _VMA_MERGE:
+            ret = mmap_merge.mmap_region(w, mm, addr, end, vm_flags)
         else:
             ret = mmap_adjust.mmap_region(w, mm, addr, end, vm_flags)
     mmap_write_unlock(w, mm)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from model.kernels import MprotectAccount, WpReuse
 from model.locking import mmap_write_lock, mmap_write_unlock
 from model.mergeable import find_vma, find_vma_prev
 from model.mmap import vma_modify
@@ -18,16 +17,18 @@ from model.structs import (
     World,
 )
 from model.vma_common import vma_start_write_if_locked
+from model.vma_traits import MprotectAccount, MprotectUpgrade
 
 
 def change_protection(w: World, vma: VmAreaStruct, start: int, end: int) -> None:
     """Make the page table entries agree with the VMA's flags (mm/mprotect.c).
 
-    Write access is given at once only to exclusive pages, and only by releases that know them
-    (can_change_pte_writable, believed v6.0); else the next write faults.
+    Write access is given at once only to exclusive pages, and only from v6.0 on
+    (can_change_pte_writable); else the next write faults. That the entry must be dirty is not
+    modelled: one that is exclusive and clean, after a read fault from swap, is told by nothing.
     """
     writable = vma.vm_flags & VM_WRITE
-    upgrade = w.kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE
+    upgrade = w.kernel.mprotect_upgrade is MprotectUpgrade.EXCLUSIVE
     pgd = vma.vm_mm.pgd
     for address in range(start, end):
         pte = pgd.get(address)
@@ -107,7 +108,7 @@ def _do_mprotect(w: World, mm: MmStruct, start: int, end: int, prot: int) -> int
         error, prev = mprotect_fixup(w, vma, prev, nstart, tmp, newflags)
         if error:
             return error
-        nstart = max(tmp, prev.vm_end)
+        nstart = prev.vm_end
         if nstart >= end:
             return 0
         vma = find_vma(mm, nstart)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mremap as a move of the same length to a fixed place (mm/mremap.c; copy_vma in mm/mmap.c).
+"""mremap as a move of the same length to a fixed place (mm/mremap.c).
 
 MREMAP_MAYMOVE | MREMAP_FIXED: the target is unmapped first, the VMA is copied there, its page
 table entries move, the source is unmapped.
@@ -7,8 +7,7 @@ table entries move, the source is unmapped.
 
 from __future__ import annotations
 
-from model.errors import KernelWarning
-from model.kernels import MremapSource, VmaLayer
+from model.copy_vma import copy_vma
 from model.locking import (
     anon_vma_lock_write,
     anon_vma_unlock_write,
@@ -16,96 +15,20 @@ from model.locking import (
     mmap_write_unlock,
     vma_start_write,
 )
-from model.mergeable import find_vma, find_vma_prev, vma_lookup
+from model.mergeable import find_vma, vma_lookup
 from model.mmap import do_munmap
-from model.rmap import anon_vma_clone, unlink_anon_vmas
-from model.slab import kmem_cache_free_vma, mas_preallocate
 from model.structs import (
     EFAULT,
     EINVAL,
     ENOMEM,
     VM_ACCOUNT,
-    CloneOperation,
     MmStruct,
     VmAreaStruct,
     World,
 )
-from model.vma_adjust import vma_merge
-from model.vma_common import vm_area_dup, vma_store
-from model.vma_vmg import VmaMergeStruct, vma_merge_new_range
+from model.vma_traits import MremapSource, VmaLayer
 
 _VMG = VmaLayer.VMG
-
-
-def vma_link(w: World, mm: MmStruct, vma: VmAreaStruct) -> int:
-    """Insert a finished VMA (mm/mmap.c: vma_link); 0 or -ENOMEM."""
-    if w.kernel.vma_layer is not VmaLayer.VMA_ADJUST and not mas_preallocate(w):
-        return -ENOMEM
-    if w.kernel.vma_layer is _VMG:
-        vma_start_write(vma)
-    vma_store(w, mm, vma)
-    mm.map_count += 1
-    return 0
-
-
-def _merge_at_target(
-    w: World, vma: VmAreaStruct, addr: int, end: int, pgoff: int
-) -> VmAreaStruct | None:
-    mm = vma.vm_mm
-    following, prev = find_vma_prev(mm, addr)
-    if w.kernel.vma_layer is _VMG:
-        vmg = VmaMergeStruct(
-            mm, prev, following, None, addr, end, vma.vm_flags, pgoff, vma.anon_vma
-        )
-        return vma_merge_new_range(w, vmg)
-    return vma_merge(w, mm, prev, addr, end, vma.vm_flags, vma.anon_vma, pgoff)
-
-
-def copy_vma(
-    w: World, vma: VmAreaStruct, addr: int, length: int, pgoff: int
-) -> tuple[VmAreaStruct | None, VmAreaStruct, bool]:
-    """Make a VMA at the target that continues ``vma``, by merging or by copying it.
-
-    mm/mmap.c: copy_vma (mm/vma.c in v6.12). An unfaulted VMA takes the page offset of its new
-    place, so that it may merge there, even with itself.
-
-    Returns:
-        The VMA at the target (None for -ENOMEM), the source VMA (another one if it merged into
-        the target), and whether move_ptes must take the rmap locks.
-
-    Raises:
-        KernelWarning: A faulted VMA merged with itself (VM_BUG_ON_VMA).
-    """
-    vma_start = vma.vm_start
-    mm = vma.vm_mm
-    faulted_in_anon_vma = True
-    if vma.anon_vma is None:
-        pgoff = addr
-        faulted_in_anon_vma = False
-
-    new_vma = _merge_at_target(w, vma, addr, addr + length, pgoff)
-    if new_vma is not None:
-        if new_vma.vm_start <= vma_start < new_vma.vm_end:
-            if faulted_in_anon_vma:
-                message = f"faulted vma#{new_vma.serial} of {mm.name} merged with itself by mremap"
-                raise KernelWarning("self-merge", message)
-            vma = new_vma
-        return new_vma, vma, new_vma.vm_pgoff <= vma.vm_pgoff
-
-    new_vma = vm_area_dup(w, vma)
-    if new_vma is None:
-        return None, vma, False
-    new_vma.vm_start = addr
-    new_vma.vm_end = addr + length
-    new_vma.vm_pgoff = pgoff
-    if anon_vma_clone(w, new_vma, vma, CloneOperation.REMAP):
-        kmem_cache_free_vma(w, new_vma)
-        return None, vma, False
-    if vma_link(w, mm, new_vma):
-        unlink_anon_vmas(w, new_vma)
-        kmem_cache_free_vma(w, new_vma)
-        return None, vma, False
-    return new_vma, vma, False
 
 
 def move_page_tables(

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from model.errors import KernelWarning
 from model.interval_tree import anon_vma_interval_tree_foreach
-from model.kernels import WpReuse
 from model.locking import anon_vma_lock_read, anon_vma_unlock_read
 from model.slab import put_page
 from model.structs import Page, VmAreaStruct, World
+from model.vma_traits import WpReuse
 
 _ANON_EXCLUSIVE = WpReuse.ANON_EXCLUSIVE
 

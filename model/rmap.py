@@ -8,16 +8,26 @@ pages it may have inherited, and each anon_vma keeps the linked VMAs in an inter
 clones the parent's links and adds one anon_vma of the child's own, where its COWed pages go,
 unless an ancestor's has fallen vacant and can be taken over, which bounds the depth.
 
-Releases differ here in how vacancy is counted (``Accounting``), in what may be reused
-(``Reuse``) and in what a pointer is left as; see ``model.kernels``. Functions, their order of
-steps and their failure paths follow mm/rmap.c of 6.12.117 except where a trait says otherwise.
+Releases differ here in most of what ``model.traits`` asks. The functions follow 6.12.117 in order
+and failure paths except where a trait says otherwise; v7.0's are different enough to have a
+module of their own, ``model.rmap_v7``, and are chosen here.
 """
 
 from __future__ import annotations
 
+from model import rmap_v7
+from model.anon_vma import (
+    anon_vma_alloc,
+    anon_vma_chain_link,
+    clone_begins,
+    get_anon_vma,
+    lock_anon_vma_root,
+    mark_if_vacant,
+    put_anon_vma,
+    unlock_anon_vma_root,
+)
 from model.errors import KernelWarning
-from model.interval_tree import anon_vma_interval_tree_insert, anon_vma_interval_tree_remove
-from model.kernels import Accounting, ForkPointer, Reuse, UnlinkPointer
+from model.interval_tree import anon_vma_interval_tree_remove
 from model.locking import (
     anon_vma_lock_write,
     anon_vma_unlock_write,
@@ -26,14 +36,7 @@ from model.locking import (
     up_write,
 )
 from model.mergeable import find_mergeable_anon_vma
-from model.slab import (
-    GFP_KERNEL,
-    GFP_NOWAIT,
-    kmem_cache_alloc_anon_vma,
-    kmem_cache_alloc_avc,
-    kmem_cache_free_anon_vma,
-    kmem_cache_free_avc,
-)
+from model.slab import GFP_KERNEL, GFP_NOWAIT, kmem_cache_alloc_avc, kmem_cache_free_avc
 from model.structs import (
     ENOMEM,
     AnonVma,
@@ -43,75 +46,28 @@ from model.structs import (
     VmAreaStruct,
     World,
 )
+from model.traits import (
+    Accounting,
+    CloneAlloc,
+    CloneFailure,
+    CloneOrder,
+    ForkFailure,
+    ForkOrder,
+    ForkPointer,
+    ForkSharing,
+    Reuse,
+    Root,
+    UnlinkPointer,
+)
 
-_CLONE_MARKS = {
-    CloneOperation.SPLIT: "faulted-split",
-    CloneOperation.MERGE_UNFAULTED: "unfaulted-absorbed-faulted",
-    CloneOperation.REMAP: "faulted-moved",
-    CloneOperation.FORK: "faulted-forked",
-}
 _COUNTERS = Accounting.COUNTERS
+_DEGREE = Accounting.DEGREE
 _NO_ACTIVE_VMA = Reuse.NO_ACTIVE_VMA
 _DEGREE_BELOW_2 = Reuse.DEGREE_BELOW_2
-
-
-def anon_vma_alloc(w: World) -> AnonVma | None:
-    """Allocate an anon_vma that is its own root and parent; None on failure.
-
-    mm/rmap.c: anon_vma_alloc. With ``degree`` it starts at 1, "reference for first vma"
-    (v3.19 to v5.19); with two counters both start at 0.
-    """
-    anon_vma = kmem_cache_alloc_anon_vma(w, GFP_KERNEL)
-    if anon_vma is not None:
-        anon_vma.refcount = 1
-        if w.kernel.accounting is not _COUNTERS:
-            anon_vma.degree = 1
-        anon_vma.parent = anon_vma
-        anon_vma.root = anon_vma
-    return anon_vma
-
-
-def anon_vma_free(w: World, anon_vma: AnonVma) -> None:
-    """Free an anon_vma, waiting for whoever holds its tree's lock (mm/rmap.c: anon_vma_free)."""
-    sem = anon_vma.root.rwsem
-    if sem.writer or sem.readers:
-        anon_vma_lock_write(w, anon_vma)
-        anon_vma_unlock_write(w, anon_vma)
-    kmem_cache_free_anon_vma(w, anon_vma)
-
-
-def get_anon_vma(anon_vma: AnonVma) -> None:
-    """Take a reference (include/linux/rmap.h: get_anon_vma)."""
-    anon_vma.refcount += 1
-
-
-def put_anon_vma(w: World, anon_vma: AnonVma) -> None:
-    """Drop a reference; the last one frees (include/linux/rmap.h: put_anon_vma)."""
-    anon_vma.refcount -= 1
-    if anon_vma.refcount == 0:
-        __put_anon_vma(w, anon_vma)
-
-
-def __put_anon_vma(w: World, anon_vma: AnonVma) -> None:
-    """Free an anon_vma and drop its reference on the root (mm/rmap.c: __put_anon_vma)."""
-    root = anon_vma.root
-    anon_vma_free(w, anon_vma)
-    if root is not anon_vma:
-        root.refcount -= 1
-        if root.refcount == 0:
-            anon_vma_free(w, root)
-
-
-def anon_vma_chain_link(w: World, vma: VmAreaStruct, avc: AnonVmaChain, anon_vma: AnonVma) -> None:
-    """Link VMA and anon_vma: head of the VMA's chain, into the anon_vma's tree.
-
-    mm/rmap.c: anon_vma_chain_link; in 6.12.117 its two halves are anon_vma_chain_assign and the
-    caller's anon_vma_interval_tree_insert, under the same lock.
-    """
-    avc.vma = vma
-    avc.anon_vma = anon_vma
-    vma.anon_vma_chain.insert(0, avc)
-    anon_vma_interval_tree_insert(w, avc, anon_vma)
+_NOWAIT_FIRST = CloneAlloc.NOWAIT_FIRST
+_ALL_BEFORE_LOCK = CloneAlloc.ALL_BEFORE_LOCK
+_NO_ROOT = Root.NONE
+_PARENTS_OWN = ForkSharing.PARENTS_OWN
 
 
 def anon_vma_prepare(w: World, vma: VmAreaStruct) -> int:
@@ -135,7 +91,8 @@ def __anon_vma_prepare(w: World, vma: VmAreaStruct) -> int:
         return -ENOMEM
 
     counters = w.kernel.accounting is _COUNTERS
-    anon_vma = find_mergeable_anon_vma(vma)
+    find = w.find_mergeable_anon_vma
+    anon_vma = find_mergeable_anon_vma(w, vma) if find is None else find(vma)
     allocated: AnonVma | None = None
     if anon_vma is None:
         anon_vma = anon_vma_alloc(w)
@@ -156,7 +113,7 @@ def __anon_vma_prepare(w: World, vma: VmAreaStruct) -> int:
         anon_vma_chain_link(w, vma, avc, anon_vma)
         if counters:
             anon_vma.num_active_vmas += 1
-        else:
+        elif w.kernel.accounting is _DEGREE:
             anon_vma.degree += 1
         allocated = None
         unused = None
@@ -168,33 +125,6 @@ def __anon_vma_prepare(w: World, vma: VmAreaStruct) -> int:
     if unused is not None:
         kmem_cache_free_avc(w, unused)
     return 0
-
-
-def lock_anon_vma_root(w: World, root: AnonVma | None, anon_vma: AnonVma) -> AnonVma:
-    """Lock the root of ``anon_vma`` unless ``root``, held already, is the same.
-
-    mm/rmap.c: lock_anon_vma_root.
-
-    Raises:
-        KernelWarning: Two anon_vmas of one chain have different roots (WARN_ON_ONCE).
-    """
-    new_root = anon_vma.root
-    if new_root is not root:
-        if root is not None:
-            message = (
-                f"one chain has anon_vmas of two roots, anon_vma#{root.serial} and "
-                f"anon_vma#{new_root.serial}"
-            )
-            raise KernelWarning("two-roots", message)
-        root = new_root
-        down_write(w, root.rwsem)
-    return root
-
-
-def unlock_anon_vma_root(w: World, root: AnonVma | None) -> None:
-    """Release the root's lock if one is held (mm/rmap.c: unlock_anon_vma_root)."""
-    if root is not None:
-        up_write(w, root.rwsem)
 
 
 def _may_reuse(w: World, anon_vma: AnonVma, src: VmAreaStruct) -> bool:
@@ -215,26 +145,31 @@ def anon_vma_clone(
 
     mm/rmap.c: anon_vma_clone. The chain is walked from its tail and each link put at the head
     of the new one, which keeps the order. With ``dst.anon_vma`` NULL (fork) the oldest reusable
-    anon_vma becomes ``dst.anon_vma``. On failure ``dst`` is unlinked again, with its pointer
-    dropped first so that no count is lowered which was not raised.
+    anon_vma becomes ``dst.anon_vma``. On failure ``dst`` is unlinked again, from v4.0 with its
+    pointer dropped first so that no count is lowered which was not raised.
 
-    ``operation`` changes nothing; it is what the precondition check is told.
+    ``operation`` changes nothing before v7.0; it is what the precondition check is told.
     """
-    if src.anon_vma is not None:
-        w.mark(_CLONE_MARKS[operation])
-    if w.check_anon_vma_clone is not None:
-        w.check_anon_vma_clone(dst, src, operation)
+    kernel = w.kernel
+    if kernel.clone_alloc is _ALL_BEFORE_LOCK:
+        return rmap_v7.anon_vma_clone(w, dst, src, operation)
+    clone_begins(w, dst, src, operation)
+    if kernel.fork_sharing is _PARENTS_OWN and operation is CloneOperation.FORK:
+        _share_with_previous(dst, src)
+    forward = kernel.clone_order is CloneOrder.HEAD_FIRST
+    chain = src.anon_vma_chain
+    if kernel.clone_alloc is not _NOWAIT_FIRST:
+        return _anon_vma_clone_sleeping(w, dst, chain if forward else chain[::-1])
 
     root: AnonVma | None = None
-    for pavc in reversed(src.anon_vma_chain):
+    for pavc in chain if forward else reversed(chain):
         avc = kmem_cache_alloc_avc(w, GFP_NOWAIT)
         if avc is None:
             unlock_anon_vma_root(w, root)
             root = None
             avc = kmem_cache_alloc_avc(w, GFP_KERNEL)
             if avc is None:
-                dst.anon_vma = None
-                unlink_anon_vmas(w, dst)
+                _clone_failed(w, dst)
                 return -ENOMEM
         anon_vma = pavc.anon_vma
         root = lock_anon_vma_root(w, root, anon_vma)
@@ -246,78 +181,121 @@ def anon_vma_clone(
             w.mark("ancestor-reused")
 
     if dst.anon_vma is not None:
-        if w.kernel.accounting is _COUNTERS:
+        if kernel.accounting is _COUNTERS:
             dst.anon_vma.num_active_vmas += 1
-        else:
+        elif kernel.accounting is _DEGREE:
             dst.anon_vma.degree += 1
     unlock_anon_vma_root(w, root)
     return 0
 
 
+def _anon_vma_clone_sleeping(w: World, dst: VmAreaStruct, chain: list[AnonVmaChain]) -> int:
+    # Before v3.0: every link locks for itself (anon_vma_chain_link).
+    for pavc in chain:
+        avc = kmem_cache_alloc_avc(w, GFP_KERNEL)
+        if avc is None:
+            _clone_failed(w, dst)
+            return -ENOMEM
+        anon_vma_lock_write(w, pavc.anon_vma)
+        anon_vma_chain_link(w, dst, avc, pavc.anon_vma)
+        anon_vma_unlock_write(w, pavc.anon_vma)
+    return 0
+
+
+def _clone_failed(w: World, dst: VmAreaStruct) -> None:
+    if dst.anon_vma_chain:
+        w.mark("clone-undone-half-way")
+    if w.kernel.clone_failure is CloneFailure.CLEAR_AND_UNLINK:
+        dst.anon_vma = None
+    unlink_anon_vmas(w, dst)
+
+
+def _share_with_previous(dst: VmAreaStruct, src: VmAreaStruct) -> None:
+    # dst->vm_prev is a copy of src->vm_prev: the parent's previous VMA, adjacent or not.
+    vmas = src.vm_mm.mmap
+    at = vmas.index(src)
+    if at and src.anon_vma is not None and vmas[at - 1].anon_vma is src.anon_vma:
+        dst.anon_vma = src.anon_vma
+
+
 def anon_vma_fork(w: World, vma: VmAreaStruct, pvma: VmAreaStruct) -> int:
     """Link the child's VMA to its parent's anon_vmas and to one of its own; 0 or -ENOMEM.
 
-    mm/rmap.c: anon_vma_fork.
+    mm/rmap.c: anon_vma_fork. Before v3.19 the pointer copied from the parent stays until it is
+    overwritten: after a failure the child's VMA still has it.
     """
     if pvma.anon_vma is None:
         return 0
+    kernel = w.kernel
+    if kernel.fork_order is ForkOrder.ALLOCATE_FIRST:
+        return rmap_v7.anon_vma_fork(w, vma, pvma)
 
-    if w.kernel.fork_pointer is ForkPointer.DROPPED:
+    if kernel.fork_pointer is ForkPointer.DROPPED:
         vma.anon_vma = None
 
     error = anon_vma_clone(w, vma, pvma, CloneOperation.FORK)
     if error:
         return error
 
-    if vma.anon_vma is not None:
+    if vma.anon_vma is not None and kernel.fork_pointer is not ForkPointer.OVERWRITTEN:
         return 0
 
-    counters = w.kernel.accounting is _COUNTERS
+    counters = kernel.accounting is _COUNTERS
     anon_vma = anon_vma_alloc(w)
     if anon_vma is None:
-        unlink_anon_vmas(w, vma)
+        _fork_failed(w, vma)
         return -ENOMEM
     if counters:
         anon_vma.num_active_vmas += 1
     avc = kmem_cache_alloc_avc(w, GFP_KERNEL)
     if avc is None:
         put_anon_vma(w, anon_vma)
-        unlink_anon_vmas(w, vma)
+        _fork_failed(w, vma)
         return -ENOMEM
 
-    anon_vma.root = pvma.anon_vma.root
-    anon_vma.parent = pvma.anon_vma
-    get_anon_vma(anon_vma.root)
+    if kernel.root is not _NO_ROOT:
+        anon_vma.root = pvma.anon_vma.root
+        if kernel.root is Root.REFERENCED:
+            get_anon_vma(anon_vma.root)
+    if kernel.accounting is not Accounting.NONE:
+        anon_vma.parent = pvma.anon_vma
     vma.anon_vma = anon_vma
     anon_vma_lock_write(w, anon_vma)
     anon_vma_chain_link(w, vma, avc, anon_vma)
     if counters:
         anon_vma.parent.num_children += 1
-    else:
+    elif kernel.accounting is _DEGREE:
         anon_vma.parent.degree += 1
     anon_vma_unlock_write(w, anon_vma)
     return 0
 
 
-def _mark_if_vacant(w: World, vma: VmAreaStruct) -> None:
-    if "anon_vma-vacant" not in w.marks:
-        anon_vma = vma.anon_vma
-        tree = [] if anon_vma is None else anon_vma.rb_root
-        if tree and not any(avc.vma.anon_vma is anon_vma for avc in tree):
-            w.mark("anon_vma-vacant")
+def _fork_failed(w: World, vma: VmAreaStruct) -> None:
+    w.mark("fork-undone-after-clone")
+    if w.kernel.fork_failure is ForkFailure.UNLINK:
+        unlink_anon_vmas(w, vma)
 
 
 def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
     """Undo every link of a VMA and free the anon_vmas whose trees become empty.
 
     mm/rmap.c: unlink_anon_vmas. Two passes, because freeing may need the root's lock; the order
-    from newest to oldest frees the root last.
+    from newest to oldest frees the root last. v2.6.34 has one pass: each anon_vma has a lock of
+    its own there (anon_vma_unlink).
 
     Raises:
         KernelWarning: An anon_vma with an empty tree still counts users (VM_WARN_ON, and
             BUG_ON in v4.0).
     """
-    counters = w.kernel.accounting is _COUNTERS
+    kernel = w.kernel
+    if kernel.fork_order is ForkOrder.ALLOCATE_FIRST:
+        rmap_v7.unlink_anon_vmas(w, vma)
+        return
+    if kernel.root is _NO_ROOT:
+        _unlink_in_one_pass(w, vma)
+        return
+    accounting = kernel.accounting
+    counters = accounting is _COUNTERS
     root: AnonVma | None = None
     empty: list[AnonVmaChain] = []
     for avc in vma.anon_vma_chain:
@@ -327,19 +305,19 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
         if not anon_vma.rb_root:
             if counters:
                 anon_vma.parent.num_children -= 1
-            else:
+            elif accounting is _DEGREE:
                 anon_vma.parent.degree -= 1
             empty.append(avc)
             continue
         kmem_cache_free_avc(w, avc)
     vma.anon_vma_chain[:] = empty
     if vma.anon_vma is not None:
-        _mark_if_vacant(w, vma)
+        mark_if_vacant(w, vma.anon_vma)
         if counters:
             vma.anon_vma.num_active_vmas -= 1
-        else:
+        elif accounting is _DEGREE:
             vma.anon_vma.degree -= 1
-        if w.kernel.unlink_pointer is UnlinkPointer.CLEARED:
+        if kernel.unlink_pointer is UnlinkPointer.CLEARED:
             vma.anon_vma = None
     unlock_anon_vma_root(w, root)
 
@@ -353,6 +331,19 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
             )
             raise KernelWarning("empty-but-counted", message)
         put_anon_vma(w, anon_vma)
+        kmem_cache_free_avc(w, avc)
+    vma.anon_vma_chain.clear()
+
+
+def _unlink_in_one_pass(w: World, vma: VmAreaStruct) -> None:
+    for avc in vma.anon_vma_chain:
+        anon_vma = avc.anon_vma
+        anon_vma_lock_write(w, anon_vma)
+        anon_vma_interval_tree_remove(w, avc, anon_vma)
+        empty = not anon_vma.rb_root
+        anon_vma_unlock_write(w, anon_vma)
+        if empty:
+            put_anon_vma(w, anon_vma)
         kmem_cache_free_avc(w, avc)
     vma.anon_vma_chain.clear()
 

@@ -80,26 +80,36 @@ def should_fail(w: World) -> bool:
     return bool(w.fail_mask and w.fail_mask >> nth & 1)
 
 
-def kmem_cache_alloc_anon_vma(w: World, _gfp: str) -> AnonVma | None:
+def _note(w: World, cache: str, gfp: str | None, obj: object) -> None:
+    if w.log is not None:
+        w.log.append(("alloc", cache, gfp, obj))
+
+
+def kmem_cache_alloc_anon_vma(w: World, gfp: str) -> AnonVma | None:
     """Allocate an anon_vma in the state of ``anon_vma_ctor`` (mm/rmap.c); None on failure."""
     if should_fail(w):
+        _note(w, "anon_vma", gfp, None)
         return None
     w.serial = serial = w.serial + 1
     anon_vma = w.anon_vmas[serial] = AnonVma(serial, RwSem("anon_vma->rwsem"))
     w.generation += 1
+    _note(w, "anon_vma", gfp, anon_vma)
     return anon_vma
 
 
-def kmem_cache_alloc_avc(w: World, _gfp: str) -> AnonVmaChain | None:
+def kmem_cache_alloc_avc(w: World, gfp: str) -> AnonVmaChain | None:
     """Allocate an anon_vma_chain with no fields set; None on failure."""
-    # should_fail, written out: this is the most frequent allocation of all.
+    # should_fail and _note, written out: this is the most frequent allocation of all.
     nth = w.allocations
     w.allocations = nth + 1
     if w.fail_mask and w.fail_mask >> nth & 1:
+        _note(w, "anon_vma_chain", gfp, None)
         return None
     w.serial = serial = w.serial + 1
     avc = w.avcs[serial] = AnonVmaChain(serial)
     w.generation += 1
+    if w.log is not None:
+        w.log.append(("alloc", "anon_vma_chain", gfp, avc))
     return avc
 
 
@@ -108,10 +118,12 @@ def kmem_cache_alloc_vma(
 ) -> VmAreaStruct | None:
     """Allocate a vm_area_struct; None on failure. The range is in pages."""
     if should_fail(w):
+        _note(w, "vm_area_struct", GFP_KERNEL, None)
         return None
     w.serial = serial = w.serial + 1
     vma = w.vmas[serial] = VmAreaStruct(serial, mm, start, end, pgoff, flags)
     w.generation += 1
+    _note(w, "vm_area_struct", GFP_KERNEL, vma)
     return vma
 
 
@@ -140,6 +152,8 @@ def kmem_cache_free_anon_vma(w: World, anon_vma: AnonVma) -> None:
         )
         raise KernelWarning("anon_vma-freed-in-use", message)
     del w.anon_vmas[anon_vma.serial]
+    if w.log is not None:
+        w.log.append(("free", "anon_vma", anon_vma))
     anon_vma.__class__ = FreedAnonVma
     w.generation += 1
 
@@ -147,6 +161,8 @@ def kmem_cache_free_anon_vma(w: World, anon_vma: AnonVma) -> None:
 def kmem_cache_free_avc(w: World, avc: AnonVmaChain) -> None:
     """Free an anon_vma_chain."""
     del w.avcs[avc.serial]
+    if w.log is not None:
+        w.log.append(("free", "anon_vma_chain", avc))
     avc.__class__ = FreedAnonVmaChain
     w.generation += 1
 
@@ -154,6 +170,8 @@ def kmem_cache_free_avc(w: World, avc: AnonVmaChain) -> None:
 def kmem_cache_free_vma(w: World, vma: VmAreaStruct) -> None:
     """Free a vm_area_struct (``vm_area_free``, kernel/fork.c)."""
     del w.vmas[vma.serial]
+    if w.log is not None:
+        w.log.append(("free", "vm_area_struct", vma))
     vma.__class__ = FreedVmAreaStruct
     w.generation += 1
 
@@ -172,4 +190,17 @@ def mas_preallocate(w: World) -> bool:
 
     The VMA tree is a sorted list here and needs none; only the failure is real.
     """
-    return not should_fail(w)
+    fails = should_fail(w)
+    _note(w, "vma_tree_prealloc", None, None if fails else w)
+    return not fails
+
+
+def mpol_dup(w: World) -> bool:
+    """Copy the memory policy of a VMA (mm/mempolicy.c: vma_dup_policy); False on failure.
+
+    There are no policies here and with the default one the kernel allocates nothing, but a VMA
+    that has one makes this a place where a copy of it can fail.
+    """
+    fails = should_fail(w)
+    _note(w, "mempolicy", None, None if fails else w)
+    return not fails

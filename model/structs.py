@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -59,8 +59,9 @@ class RwSem:
 class AnonVma:
     """``struct anon_vma``; ``rb_root`` is the interval tree in in-order sequence.
 
-    ``degree`` (v3.19 to v5.19) and ``num_children`` / ``num_active_vmas`` (from v6.0) never
-    exist together in a kernel; the unused ones stay 0. ``peak_vmas`` is not in the kernel: the
+    ``root`` exists from v2.6.36, ``parent`` from v3.19; before, each is its own. ``degree``
+    (v3.19 to v5.19) and ``num_children`` / ``num_active_vmas`` (from v6.0) never exist together
+    in a kernel; the unused ones stay 0. ``peak_vmas`` is not in the kernel: the
     largest number of VMAs that a root's tree ever held, for the growth law.
     """
 
@@ -116,9 +117,9 @@ class Page:
     """``struct page`` / ``struct folio`` of one small anonymous page.
 
     ``mapping`` is the anon_vma without the PAGE_MAPPING_ANON bit. ``mapcount`` counts PTEs
-    (the kernel stores it minus one). ``refcount`` is ``mapcount`` plus pins; the transient
-    reference of a per-CPU LRU batch is not modelled. ``content`` is the number that the last
-    write stored.
+    (the kernel stores it minus one). ``refcount`` is ``mapcount`` plus ``pincount`` (FOLL_PIN
+    references) plus one if ``swap``, its slot in the swap cache, is set; the transient reference
+    of a per-CPU LRU batch is not modelled. ``content`` is the number that the last write stored.
     """
 
     serial: int
@@ -128,6 +129,30 @@ class Page:
     refcount: int = 0
     anon_exclusive: bool = False
     content: int = 0
+    pincount: int = 0
+    swap: SwapSlot | None = attrs.field(default=None, repr=False)
+
+
+@attrs.define(eq=False)
+class SwapSlot:
+    """One slot of the swap area: what ``swap_map`` counts and what the device holds.
+
+    ``count`` is the number of swap entries in page tables, ``page`` the swap cache's page while
+    there is one, ``content`` what was written out.
+    """
+
+    serial: int
+    count: int = 0
+    page: Page | None = None
+    content: int = 0
+
+
+@attrs.define(eq=False)
+class SwapPte:
+    """A page table entry that names a swap slot; ``exclusive`` is pte_swp_exclusive (v5.19)."""
+
+    slot: SwapSlot
+    exclusive: bool = False
 
 
 @attrs.define(eq=False)
@@ -142,7 +167,8 @@ class Pte:
 class MmStruct:
     """``struct mm_struct``: ``mmap`` holds the VMAs by address, ``pgd`` the present PTEs.
 
-    ``name`` is the label of the process that owns it.
+    ``swapped`` holds the swap entries, at other addresses than ``pgd``. ``name`` is the label of
+    the process that owns it.
     """
 
     name: str
@@ -150,6 +176,7 @@ class MmStruct:
     page_table_lock: RwSem
     mmap: list[VmAreaStruct] = attrs.field(factory=list, repr=False)
     pgd: dict[int, Pte] = attrs.field(factory=dict, repr=False)
+    swapped: dict[int, SwapPte] = attrs.field(factory=dict, repr=False)
     map_count: int = 0
     mm_lock_seq: int = 0
 
@@ -162,7 +189,36 @@ class ReuseEvent:
     anon_vma: AnonVma
 
 
+@attrs.define(eq=False)
+class Pin:
+    """A long-lived reference of a process on the page that it had at an address (FOLL_PIN).
+
+    ``expected`` is what a read through the pin must give: the content at the time, or what the
+    process itself wrote to that page since.
+    """
+
+    page: Page
+    expected: int
+
+
+@attrs.define(eq=False)
+class Failure:
+    """An operation that failed although memory was merely made short for it.
+
+    ``before`` is the picture of the World (``model.picture``) when it began.
+    """
+
+    process: str
+    operation: str
+    ret: int
+    before: Any
+
+
+Place = tuple[str, int]
+"""A process, by label, and a page number in it."""
+
 CloneCheck = Callable[[VmAreaStruct, VmAreaStruct, CloneOperation], None]
+FindMergeable = Callable[[VmAreaStruct], AnonVma | None]
 
 
 @attrs.define(eq=False)
@@ -185,6 +241,16 @@ class World:
             contents), so that a reader can skip what cannot have changed.
         pte_generation: The same for page table entries and pages.
         marks: Noteworthy things the kernel did, with how often; what goals are counted from.
+        swap_slots: Swap slots in use by serial number.
+        pins: Pinned pages, by the process that holds the pin and the address it was taken at.
+        references: References on anon_vmas held from outside, as KSM and migration hold them,
+            by the process and address whose page they were taken for.
+        failure: The operation just executed, if it failed for want of memory.
+        allocations: Allocation attempts so far in the operation.
+        fail_mask: Bit n makes the n-th allocation attempt of the operation fail.
+        find_mergeable_anon_vma: Stands in for the function of that name, for a subject whose VMAs
+            have no neighbours; None leaves the kernel's own.
+        log: Collects allocations, frees and root locks in their order; None switches it off.
     """
 
     kernel: Kernel
@@ -204,6 +270,12 @@ class World:
     serial: int = 0
     allocations: int = 0
     fail_mask: int = 0
+    swap_slots: dict[int, SwapSlot] = attrs.field(factory=dict)
+    pins: dict[Place, Pin] = attrs.field(factory=dict)
+    references: dict[Place, AnonVma] = attrs.field(factory=dict)
+    failure: Failure | None = None
+    log: list[tuple[Any, ...]] | None = None
+    find_mergeable_anon_vma: FindMergeable | None = None
 
     def mark(self, name: str) -> None:
         """Note that the kernel did something that a goal counts."""

@@ -1,37 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Merging and splitting with vma_merge_struct (mm/vma.c, v6.12).
+"""Merging with struct vma_merge_struct (mm/vma.c, v6.12 to v7.0).
 
-``start`` and ``end`` are pages. The iterator positions of the kernel (``vmi``) have no
-counterpart: the sorted list needs none. Preallocations of tree nodes are kept as places where
-an operation can fail.
+``start`` and ``end`` are pages. v6.15 renamed what is here ``vma`` to ``middle`` and ``target`` and
+took the case distinctions out of commit_merge; what is done, and in which order, stayed the same.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from model.errors import KernelWarning, warn_on
-from model.interval_tree import (
-    anon_vma_interval_tree_post_update_vma,
-    anon_vma_interval_tree_pre_update_vma,
+from model.dup_anon_vma import dup_anon_vma, undo_dup_anon_vma
+from model.errors import warn_on
+from model.locking import mmap_assert_write_locked, vma_start_write
+from model.mergeable import (
+    are_anon_vmas_compatible,
+    can_vma_merge_after,
+    can_vma_merge_before,
 )
-from model.locking import (
-    anon_vma_lock_write,
-    anon_vma_unlock_write,
-    mmap_assert_write_locked,
-    vma_assert_write_locked,
-    vma_start_write,
-)
-from model.mergeable import can_vma_merge_after, can_vma_merge_before, is_mergeable_anon_vma
-from model.rmap import anon_vma_clone, anon_vma_merge, unlink_anon_vmas
-from model.slab import kmem_cache_free_vma, mas_preallocate
-from model.structs import ENOMEM, AnonVma, CloneOperation, MmStruct, VmAreaStruct, World
-from model.vma_common import vm_area_dup, vma_erase, vma_store
+from model.structs import ENOMEM, AnonVma, MmStruct, VmAreaStruct, World
+from model.vma_prepare import __split_vma, commit_merge
+from model.vma_traits import CopiedMerge, MergeFailure
 
 
 @attrs.define(eq=False)
 class VmaMergeStruct:
-    """``struct vma_merge_struct``: what is to be merged, and where (mm/vma.h)."""
+    """``struct vma_merge_struct``: what is to be merged, and where (mm/vma.h).
+
+    ``vma`` is the VMA that the range is part of, None for a new one; after the merge the VMA whose
+    range was set. ``copied_from`` is the one that mremap is about to move there (v6.19).
+    """
 
     mm: MmStruct
     prev: VmAreaStruct | None
@@ -43,183 +40,33 @@ class VmaMergeStruct:
     pgoff: int
     anon_vma: AnonVma | None
     nomem: bool = False
+    copied_from: VmAreaStruct | None = None
 
 
-@attrs.define(eq=False)
-class VmaPrepare:
-    """``struct vma_prepare``: the VMAs that one change touches (mm/vma.h)."""
-
-    vma: VmAreaStruct
-    anon_vma: AnonVma | None
-    adj_next: VmAreaStruct | None = None
-    insert: VmAreaStruct | None = None
-    remove: VmAreaStruct | None = None
-    remove2: VmAreaStruct | None = None
-
-
-def init_multi_vma_prep(
-    vma: VmAreaStruct,
-    adj_next: VmAreaStruct | None,
-    remove: VmAreaStruct | None,
-    remove2: VmAreaStruct | None,
-) -> VmaPrepare:
-    """Describe a change of ``vma``; its anon_vma or else ``adj_next``'s gives the lock."""
-    vp = VmaPrepare(vma, vma.anon_vma, adj_next=adj_next, remove=remove, remove2=remove2)
-    if vp.anon_vma is None and adj_next is not None:
-        vp.anon_vma = adj_next.anon_vma
-    return vp
-
-
-def vma_prepare(w: World, vp: VmaPrepare) -> None:
-    """Lock the anon_vma tree and take the VMAs out of their interval trees."""
-    if vp.anon_vma is not None:
-        anon_vma_lock_write(w, vp.anon_vma)
-        anon_vma_interval_tree_pre_update_vma(w, vp.vma)
-        if vp.adj_next is not None:
-            anon_vma_interval_tree_pre_update_vma(w, vp.adj_next)
-
-
-def vma_complete(w: World, vp: VmaPrepare, mm: MmStruct) -> None:
-    """Undo vma_prepare after the change; insert and remove VMAs.
-
-    A removed VMA is in the mm's list no longer: the kernel overwrote it there with vma_iter_store.
-    """
-    if vp.insert is not None:
-        vma_store(w, mm, vp.insert)
-        mm.map_count += 1
-    if vp.anon_vma is not None:
-        anon_vma_interval_tree_post_update_vma(w, vp.vma)
-        if vp.adj_next is not None:
-            anon_vma_interval_tree_post_update_vma(w, vp.adj_next)
-        anon_vma_unlock_write(w, vp.anon_vma)
-    for removed in (vp.remove, vp.remove2):
-        if removed is not None:
-            if removed.anon_vma is not None:
-                anon_vma_merge(w, vp.vma, removed)
-            mm.map_count -= 1
-            if removed is vp.remove2 or vp.remove2 is None:
-                beyond = vp.vma.vm_end < removed.vm_end
-                warn_on(beyond, "vma_complete", "the removed VMA ends above the one it joined")
-            kmem_cache_free_vma(w, removed)
-
-
-def can_vma_merge_left(vmg: VmaMergeStruct) -> bool:
+def can_vma_merge_left(w: World, vmg: VmaMergeStruct) -> bool:
     """Tell whether the range can join the VMA that ends where it starts."""
     prev = vmg.prev
     return (
         prev is not None
         and prev.vm_end == vmg.start
-        and can_vma_merge_after(prev, vmg.flags, vmg.anon_vma, vmg.pgoff)
+        and can_vma_merge_after(
+            w, prev, vmg.flags, vmg.anon_vma, vmg.pgoff, vmg.vma or vmg.copied_from
+        )
     )
 
 
-def can_vma_merge_right(vmg: VmaMergeStruct, *, can_merge_left: bool) -> bool:
+def can_vma_merge_right(w: World, vmg: VmaMergeStruct, *, can_merge_left: bool) -> bool:
     """Tell whether the range can join the next VMA, and both sides each other if both."""
     following = vmg.next
-    if (
-        following is None
-        or vmg.end != following.vm_start
-        or not can_vma_merge_before(
-            following, vmg.flags, vmg.anon_vma, vmg.pgoff + vmg.end - vmg.start
-        )
-    ):
+    if following is None or vmg.end != following.vm_start:
+        return False
+    pgoff = vmg.pgoff + vmg.end - vmg.start
+    source = vmg.vma or vmg.copied_from
+    if not can_vma_merge_before(w, following, vmg.flags, vmg.anon_vma, pgoff, source):
         return False
     if not can_merge_left or vmg.prev is None:
         return True
-    return is_mergeable_anon_vma(vmg.prev.anon_vma, following.anon_vma, None)
-
-
-def __split_vma(w: World, vma: VmAreaStruct, addr: int, *, new_below: bool) -> int:
-    """Split a VMA at ``addr``; the new VMA is the lower or the upper part; 0 or -ENOMEM."""
-    if vma.vm_start >= addr or vma.vm_end <= addr:
-        message = f"vma#{vma.serial} [{vma.vm_start}, {vma.vm_end}) split at {addr}"
-        raise KernelWarning("split-outside", message)
-    new = vm_area_dup(w, vma)
-    if new is None:
-        return -ENOMEM
-    if new_below:
-        new.vm_end = addr
-    else:
-        new.vm_start = addr
-        new.vm_pgoff += addr - vma.vm_start
-
-    if not mas_preallocate(w):
-        kmem_cache_free_vma(w, new)
-        return -ENOMEM
-    err = anon_vma_clone(w, new, vma, CloneOperation.SPLIT)
-    if err:
-        kmem_cache_free_vma(w, new)
-        return err
-
-    vma_start_write(vma)
-    vma_start_write(new)
-    vp = init_multi_vma_prep(vma, None, None, None)
-    vp.insert = new
-    vma_prepare(w, vp)
-    if new_below:
-        vma.vm_start = addr
-        vma.vm_pgoff += addr - new.vm_start
-    else:
-        vma.vm_end = addr
-    w.generation += 1
-    vma_complete(w, vp, vma.vm_mm)
-    return 0
-
-
-def dup_anon_vma(w: World, dst: VmAreaStruct, src: VmAreaStruct) -> tuple[int, VmAreaStruct | None]:
-    """Give the expanding VMA the anon_vmas of the VMA whose pages it imports.
-
-    Returns:
-        0 or -ENOMEM, and ``dst`` if it was changed (to be unlinked should the merge fail).
-    """
-    if src.anon_vma is None or dst.anon_vma is not None:
-        return 0, None
-    vma_assert_write_locked(dst)
-    dst.anon_vma = src.anon_vma
-    ret = anon_vma_clone(w, dst, src, CloneOperation.MERGE_UNFAULTED)
-    return ret, None if ret else dst
-
-
-def commit_merge(
-    w: World,
-    vmg: VmaMergeStruct,
-    adjust: VmAreaStruct | None,
-    remove: VmAreaStruct | None,
-    remove2: VmAreaStruct | None,
-    adj_start: int,
-) -> int:
-    """Carry out a merge: set the ranges, remove what was absorbed; 0 or -ENOMEM.
-
-    Raises:
-        KernelWarning: The adjusted VMA has another anon_vma (VM_WARN_ON).
-    """
-    vma = vmg.vma
-    assert vma is not None  # noqa: S101 - every caller has set it
-    vp = init_multi_vma_prep(vma, adjust, remove, remove2)
-    if (
-        vp.anon_vma is not None
-        and adjust is not None
-        and adjust.anon_vma is not None
-        and vp.anon_vma is not adjust.anon_vma
-    ):
-        message = f"boundary shifted to vma#{adjust.serial} of another anon_vma"
-        raise KernelWarning("adjust-anon_vma", message)
-    if not mas_preallocate(w):
-        return -ENOMEM
-
-    vma_prepare(w, vp)
-    vma.vm_start = vmg.start
-    vma.vm_end = vmg.end
-    vma.vm_pgoff = vmg.pgoff
-    w.generation += 1
-    for removed in (remove, remove2):
-        if removed is not None:
-            vma_erase(w, vmg.mm, removed)
-    if adj_start and adjust is not None:
-        adjust.vm_start += adj_start
-        adjust.vm_pgoff += adj_start
-    vma_complete(w, vp, vmg.mm)
-    return 0
+    return are_anon_vmas_compatible(vmg.prev, following)
 
 
 def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | None:
@@ -227,7 +74,7 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
 
     Returns:
         The VMA that now holds the range; None if nothing merges (``vmg.nomem`` tells whether
-        for want of memory).
+        for want of memory, and the range of ``vmg`` then is that of the merge).
     """
     vma, prev = vmg.vma, vmg.prev
     assert vma is not None  # noqa: S101 - the caller names the VMA it modifies
@@ -244,13 +91,13 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
     if not left_side and not right_side:
         return None
 
-    merge_left = left_side and can_vma_merge_left(vmg)
+    merge_left = left_side and can_vma_merge_left(w, vmg)
     following: VmAreaStruct | None = None
     merge_right = False
     if right_side:
         at = vmg.mm.mmap.index(vma) + 1
         following = vmg.next = vmg.mm.mmap[at] if at < len(vmg.mm.mmap) else None
-        merge_right = can_vma_merge_right(vmg, can_merge_left=merge_left)
+        merge_right = can_vma_merge_right(w, vmg, can_merge_left=merge_left)
     if not merge_left and not merge_right:
         return None
 
@@ -266,7 +113,7 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
     adj_start = 0
     survivor: VmAreaStruct
     if merge_left and prev is not None:
-        survivor = vmg.vma = prev
+        survivor = resized = prev
         vmg.start = prev.vm_start
         vmg.pgoff = prev.vm_pgoff
         source = vma
@@ -283,10 +130,11 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
         warn_on(offset, clause, "the range is offset into a VMA that is not prev")
         survivor = following
         if delete_vma:
-            vmg.vma = following
+            resized = following
             vmg.end = following.vm_end
             vmg.pgoff = following.vm_pgoff - (end - start)
         else:
+            resized = vma
             vmg.start = vma.vm_start
             vmg.end = start
             vmg.pgoff = vma.vm_pgoff
@@ -294,11 +142,13 @@ def vma_merge_existing_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | No
             adj_start = start - vma.vm_end
         err, anon_dup = dup_anon_vma(w, following, vma)
 
+    vmg.vma = resized
     remove = vma if delete_vma else None
     remove2 = following if merge_both else None
-    if err or commit_merge(w, vmg, adjust, remove, remove2, adj_start):
-        if anon_dup is not None:
-            unlink_anon_vmas(w, anon_dup)
+    if err or commit_merge(
+        w, resized, vmg.start, vmg.end, vmg.pgoff, adjust, adj_start, remove, remove2
+    ):
+        undo_dup_anon_vma(w, anon_dup)
         vmg.nomem = True
         return None
     return survivor
@@ -316,8 +166,8 @@ def vma_merge_new_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | None:
     if prev is None and following is None:
         return None
     start, end, pgoff = vmg.start, vmg.end, vmg.pgoff
-    can_merge_left = can_vma_merge_left(vmg)
-    can_merge_right = can_vma_merge_right(vmg, can_merge_left=can_merge_left)
+    can_merge_left = can_vma_merge_left(w, vmg)
+    can_merge_right = can_vma_merge_right(w, vmg, can_merge_left=can_merge_left)
     if can_merge_right and following is not None:
         vmg.end = following.vm_end
         vmg.vma = following
@@ -333,8 +183,29 @@ def vma_merge_new_range(w: World, vmg: VmaMergeStruct) -> VmAreaStruct | None:
     return None
 
 
+def vma_merge_copied_range(
+    w: World, vmg: VmaMergeStruct, copied_from: VmAreaStruct
+) -> VmAreaStruct | None:
+    """Merge the range to which mremap moves ``copied_from``; see ``vma_merge_new_range``.
+
+    mm/vma.c: vma_merge_copied_range (v6.19, 61f67c230a5e). Before, copy_vma calls
+    vma_merge_new_range, for which nothing but the range's anon_vma is known.
+    """
+    if w.kernel.copied_merge is CopiedMerge.ANON_VMA:
+        vmg.copied_from = copied_from
+    return vma_merge_new_range(w, vmg)
+
+
 def vma_expand(w: World, vmg: VmaMergeStruct) -> int:
-    """Expand ``vmg.vma`` to the range of ``vmg``, over the next VMA if that ends it."""
+    """Expand ``vmg.vma`` to the range of ``vmg``, over the next VMA if that ends it.
+
+    mm/vma.c: vma_expand. From v6.19 on an unfaulted VMA that grows also imports from the VMA that
+    is copied; one that is absorbed has the same anon_vma if any, so one import is enough. The next
+    VMA is write-locked only afterwards there, which nobody can tell.
+
+    Returns:
+        0 or -ENOMEM; after a failure ``vmg.nomem`` is set unless it was the import that failed.
+    """
     vma, following = vmg.vma, vmg.next
     assert vma is not None  # noqa: S101 - the caller has set it
     mmap_assert_write_locked(vmg.mm)
@@ -347,13 +218,16 @@ def vma_expand(w: World, vmg: VmaMergeStruct) -> int:
         ret, anon_dup = dup_anon_vma(w, vma, following)
         if ret:
             return ret
+    if vmg.copied_from is not None and anon_dup is None:
+        ret, anon_dup = dup_anon_vma(w, vma, vmg.copied_from)
+        if ret:
+            return ret
     if following is not None and remove is None and following is not vma:
         warn_on(vmg.end > following.vm_start, "vma_expand", "part of the next VMA is overwritten")
     shrinks = vma.vm_start < vmg.start or vma.vm_end > vmg.end
     warn_on(shrinks, "vma_expand", "the VMA would shrink")
-    if commit_merge(w, vmg, None, remove, None, 0):
-        if anon_dup is not None:
-            unlink_anon_vmas(w, anon_dup)
+    if commit_merge(w, vma, vmg.start, vmg.end, vmg.pgoff, remove=remove):
+        undo_dup_anon_vma(w, anon_dup)
         vmg.nomem = True
         return -ENOMEM
     return 0
@@ -364,7 +238,9 @@ def vma_modify(
 ) -> tuple[int, VmAreaStruct]:
     """Make [start, end) of a VMA fit for new flags: merge, or else split.
 
-    mm/vma.c: vma_modify. The flags themselves are set by the caller.
+    mm/vma.c: vma_modify. The flags themselves are set by the caller. v6.12 and v6.13 overlook a
+    merge that failed for want of memory and split at the ends of its range, not of the caller's
+    (``MergeFailure.RANGE``, CVE-2025-21932).
 
     Returns:
         0 or -ENOMEM, and the VMA that now covers the range.
@@ -375,7 +251,9 @@ def vma_modify(
     if merged is not None:
         return 0, merged
     if vmg.nomem:
-        return -ENOMEM, vma
+        if w.kernel.merge_failure is not MergeFailure.RANGE:
+            return -ENOMEM, vma
+        start, end = vmg.start, vmg.end
     if vma.vm_start < start:
         err = __split_vma(w, vma, start, new_below=True)
         if err:

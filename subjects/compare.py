@@ -10,61 +10,18 @@ writes store numbers of their own, so the comparison keeps which of them stands 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import attrs
 
 from model.errors import ModelViolation
-from model.kernels import Kernel, WpReuse
-from strategies.ops import Op, OpKind
+from model.kernels import Kernel
+from model.vma_traits import WpReuse
+from strategies.ops import OpKind
+from subjects.difference import Difference, Leaf, leaves
 from subjects.model import ModelSubject
 from subjects.recording import Sequence, Step
 from subjects.state import State, renumber, state_of
 
 _COUNTERS = ("num_children", "num_active_vmas")
 _EXCLUSIVE = ("anon_exclusive",)
-_ABSENT = "absent"
-
-
-@attrs.frozen
-class Leaf:
-    """One field in which the two worlds differ.
-
-    Attributes:
-        path: Where it is: ``processes.1.vmas.27.chain`` is the chain of the VMA of process 1
-            that starts at page 27. Without a dot it is about the whole: ``ret`` and ``errno``
-            are what the operation returned, ``anon_vmas`` and ``frames`` say that the recorded
-            state contradicts itself, ``model`` that the model stopped.
-        recorded: Its recorded value.
-        model: The model's value; a process, VMA or page that one side lacks is "absent".
-    """
-
-    path: str
-    recorded: Any
-    model: Any
-
-
-@attrs.frozen
-class Difference:
-    """The first state of a sequence in which model and recording differ.
-
-    Attributes:
-        line: Line of the sequence in its file.
-        seed: Seed of the sequence.
-        step: Index of the operation after which they differ; None for the initial state.
-        history: The operations up to and including that one.
-        leaves: Every field that differs; never empty.
-        recorded: The recorded state.
-        model: The model's state, or None if the model stopped instead of reaching one.
-    """
-
-    line: int
-    seed: int
-    step: int | None
-    history: tuple[Op, ...]
-    leaves: tuple[Leaf, ...]
-    recorded: State = attrs.field(repr=False)
-    model: State | None = attrs.field(repr=False)
 
 
 def not_compared(kernel: Kernel) -> tuple[str, ...]:
@@ -82,18 +39,18 @@ def compare_sequence(kernel: Kernel, sequence: Sequence) -> tuple[int, Differenc
         difference, or None.
     """
     run = _Run(kernel)
-    leaves, recorded, model = run.compare(sequence.initial)
+    differing, recorded, model = run.compare(sequence.initial)
     done = 0
     for step in sequence.steps:
-        if leaves:
+        if differing:
             break
-        leaves, recorded, model = run.step(step)
+        differing, recorded, model = run.step(step)
         done += 1
-    if not leaves:
+    if not differing:
         return done + 1, None
     history = tuple(step.op for step in sequence.steps[:done])
     at = done - 1 if done else None
-    found = Difference(sequence.line, sequence.seed, at, history, tuple(leaves), recorded, model)
+    found = Difference(sequence.line, sequence.seed, at, history, tuple(differing), recorded, model)
     return done + 1, found
 
 
@@ -111,8 +68,8 @@ class _Run:
             ret = self.apply(step)
         except ModelViolation as violation:
             return self.stopped(step.state, violation)
-        leaves, recorded, model = self.compare(step.state)
-        return [*_outcome_leaves(step, ret), *leaves], recorded, model
+        differing, recorded, model = self.compare(step.state)
+        return [*_outcome_leaves(step, ret), *differing], recorded, model
 
     def apply(self, step: Step) -> int | None:
         op = step.op
@@ -136,10 +93,10 @@ class _Run:
         recorded = renumber(state)
         for world in (recorded, model):
             self.leave_out(world)
-        leaves = list(_unused(state, recorded, model))
+        differing = list(_unused(state, recorded, model))
         if recorded != model:
-            leaves += _leaves("", _by_start(recorded), _by_start(model))
-        return leaves, recorded, model
+            differing += leaves("", _by_start(recorded), _by_start(model))
+        return differing, recorded, model
 
     def leave_out(self, world: State) -> None:
         if self.left_out:
@@ -195,14 +152,3 @@ def _by_start(state: State) -> State:
         vmas = dict(zip(map(str, keys), process["vmas"], strict=True))
         processes[number] = {"vmas": vmas, "ptes": process["ptes"]}
     return {**state, "processes": processes}
-
-
-def _leaves(path: str, recorded: object, model: object) -> Iterator[Leaf]:
-    if recorded == model:
-        return
-    if not isinstance(recorded, dict) or not isinstance(model, dict):
-        yield Leaf(path, recorded, model)
-        return
-    for key in dict.fromkeys((*recorded, *model)):
-        below = f"{path}.{key}" if path else str(key)
-        yield from _leaves(below, recorded.get(key, _ABSENT), model.get(key, _ABSENT))

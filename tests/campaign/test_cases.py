@@ -87,7 +87,7 @@ class TestSwarm:
     def test_a_finding_that_does_not_repeat_is_a_fault(self, monkeypatch):
         """A finding that its own operations do not show again is not reported as one."""
         case = first_finding(Engine.SWARM, range(100)).case
-        monkeypatch.setattr(cases, "find", lambda *_: None)
+        monkeypatch.setattr(cases, "find", lambda *_, **__: None)
         result = portfolio("v5.18")(case)
         assert result.finding is None
         assert "not found again" in result.fault

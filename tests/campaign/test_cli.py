@@ -9,11 +9,12 @@ import pytest
 from campaign import cli, list_command
 from campaign.errors import UnavailableError, UsageError
 from campaign.store import StoreError
-from campaign.subject_names import kernel_named
+from campaign.subject_names import defects_named, kernel_named
+from model.defects import DEFECTS
 from model.kernels import KERNELS, NEWEST
 from strategies.trace import TraceError
 
-COMMANDS = ("fuzz", "replay", "shrink", "conform", "list")
+COMMANDS = ("fuzz", "replay", "shrink", "conform", "matrix", "list")
 
 
 def command_line(root, *argv, **options):
@@ -60,11 +61,14 @@ class TestKernelNamed:
     @pytest.mark.parametrize(
         ("name", "said"),
         [
-            ("6.12", "unknown kernel '6.12'; did you mean v6.12? (known: textbook, v4.0, "),
+            ("6.12", "unknown kernel '6.12'; did you mean v6.12? (known: textbook, v2.6.34, "),
             ("V6.1", "did you mean v6.1?"),
             ("linux", "unknown kernel 'linux' (known: "),
             ("v6.12+B99", "unknown defect 'B99'"),
             ("v6.12+", "unknown defect ''"),
+            ("v5.18+B16", "v5.18+B16: v5.18 has B16 already; name the release alone"),
+            ("v6.12+B16+B16", "v6.12+B16 has B16 already"),
+            ("v7.0+B16", 'v7.0+B16: B16 does not apply to v7.0: it needs fork_order "clone the '),
             ("a\nb", "unknown kernel 'a\\nb'"),
             ("hosts", "unknown kernel 'hosts'"),
         ],
@@ -209,7 +213,21 @@ def test_a_closed_standard_output_is_no_fault():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_defect_that_a_kernel_has_cannot_be_put_in():
-    """v5.18 with its own defect is a mistake in the command, and says so."""
-    with pytest.raises(UsageError, match="has defect B16 already"):
-        kernel_named("v5.18+B16")
+class TestDefectsNamed:
+    """What a list of defects means."""
+
+    def test_some(self):
+        """Defects are named by their ids, with commas between."""
+        assert defects_named("B16") == [DEFECTS["B16"]]
+        assert defects_named("B16,B01") == [DEFECTS["B16"], DEFECTS["B01"]]
+
+    def test_all(self):
+        """The word all means every one."""
+        assert defects_named("all") == list(DEFECTS.values())
+
+    @pytest.mark.parametrize("names", ["", "B99", "B16,", "B16,,B01", "B16 B01", "b16"])
+    def test_an_unknown_one(self, names):
+        """An unknown defect is refused in one line that lists those that there are."""
+        with pytest.raises(UsageError, match=r"unknown defect '.*\(known: B01, ") as caught:
+            defects_named(names)
+        assert str(caught.value).isprintable()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from campaign import conform
-from campaign.conform import model_kernel, world_lines
+from campaign.conform import model_kernel
+from campaign.conform_text import world_lines
 from campaign.errors import UsageError
 from model.errors import KernelWarning
 from subjects.model import ModelSubject
@@ -77,6 +78,7 @@ def test_every_recorded_state_agrees(run_json, path):
             {
                 "file": str(path),
                 "kernel": path.name.split("-")[0],
+                "level": "structures",
                 "model": f"v{release}",
                 "not_compared": [],
                 "sequences": 60,
@@ -311,7 +313,7 @@ def drop_last(lines):
     [
         (lambda lines: lines[0].update(format="anonvma-recording/2"), "line 1: format version '2'"),
         (lambda lines: lines[0].update(level="pagemap"), "line 1: level 'pagemap' has no"),
-        (lambda lines: lines[0].update(source="native"), "line 1: source 'native' is not read yet"),
+        (lambda lines: lines[0].update(source="host"), "line 1: source 'host' is not read yet"),
         (lambda lines: lines[2].pop("seed"), "line 3: 'seed' is missing"),
         (lambda lines: lines[2]["steps"].pop(), "line 3: 39 steps, though the header says 40"),
         (drop_last, "line 3: the file ends after 2 of 3 sequences"),

@@ -2,6 +2,7 @@
 import io
 import json
 
+import attrs
 import pytest
 
 from campaign.errors import CLEAN
@@ -14,7 +15,6 @@ from campaign.events import (
     CaseLost,
     FindingFound,
     GoalReached,
-    JsonLines,
     MissedGoal,
     OtherBucket,
     Progress,
@@ -23,8 +23,10 @@ from campaign.events import (
     to_json,
 )
 from campaign.execute import find
+from campaign.json_lines import JsonLines
 from invariants import LAWS
-from model.kernels import DEFECTS, KERNELS
+from model.defects import DEFECTS
+from model.kernels import KERNELS
 from strategies import ops
 
 DOUBLE_REUSE = (
@@ -38,8 +40,10 @@ DOUBLE_REUSE = (
 )
 LAW = BrokenLaw.of(KERNELS["v5.18"], find(KERNELS["v5.18"], DOUBLE_REUSE))
 
-STARTED = CampaignStarted("v5.18", 7, "all", 100, 2, None, 90.0, False, "out", "anonvma 1")
-PROGRESS = Progress(12.34567, 50, 5000, 405.0, {"faulted-forked": 3, "never-seen": 0}, 1, 0, "x")
+DOCUMENTED = BrokenLaw.of(KERNELS["v7.0"], find(KERNELS["v7.0"], DOUBLE_REUSE, strict=True))
+
+STARTED = CampaignStarted("v5.18", 7, "all", 100, 2, None, 90.0, False, False, "out", "anonvma 1")
+PROGRESS = Progress(12.34567, 50, 5000, 405.0, {"faulted-forked": 3, "never-seen": 0}, 1, 0, 0, "x")
 GOAL = GoalReached("faulted-forked", "a VMA with an anon_vma was cloned by fork", 4)
 FOUND = FindingFound(11, LAW, 58, "out/a.raw.json")
 SHRUNK = Shrunk(
@@ -67,6 +71,8 @@ FINISHED = CampaignFinished(
     steps_per_cpu_second=70_000.0,
     elapsed=3.5,
     findings=(Bucket("reuse-free/in-use/fork", 11, 7, "out/a.json", ("B16 CVE-2022-42703",), 3),),
+    remarks=(),
+    strict="",
     lost=(LOST,),
     faults=(FAULTED,),
     unsaved=1,
@@ -75,6 +81,13 @@ FINISHED = CampaignFinished(
     interrupted=False,
     exit_code=CLEAN,
     reproduce="anonvma fuzz v5.18 --seed 7",
+)
+REMARK = FindingFound(3, DOCUMENTED, 12, "out/c.raw.json", remark=True)
+REMARKED = attrs.evolve(
+    FINISHED,
+    findings=(),
+    remarks=(Bucket(DOCUMENTED.bucket, 3, 4, "out/c.json", ("B03",), 1399),),
+    strict="anonvma fuzz v7.0 --seed 7 --cases 4 --strict",
 )
 EVERY_EVENT = (STARTED, PROGRESS, GOAL, FOUND, SHRUNK, LOST, FAULTED, UNSAVED, FINISHED)
 
@@ -103,9 +116,19 @@ def test_a_broken_law_says_all_that_is_known():
     """A finding carries the law's statement and the historical bugs that explain it."""
     defect = DEFECTS["B16"]
     assert LAW.bucket == "reuse-free/in-use/fork"
+    assert LAW.kind == "safety"
     assert LAW.statement == next(law.statement for law in LAWS if law.id == "reuse-free")
     assert [known.cve for known in LAW.known] == ["CVE-2022-42703"]
     assert (LAW.known[0].fix, LAW.known[0].fixed_in) == (defect.fix, defect.fixed_in)
+
+
+def test_a_remark_is_a_finding_that_says_so():
+    """A documented-law finding is told like any other, with its kind and that it fails nothing."""
+    told = REMARK.to_json()
+    assert (told["event"], told["remark"]) == ("finding-found", True)
+    assert told["finding"]["kind"] == "documented"
+    assert not FOUND.to_json()["remark"]
+    assert REMARKED.to_json()["remarks"][0]["bucket"] == DOCUMENTED.bucket
 
 
 class TestJsonLines:

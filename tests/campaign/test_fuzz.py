@@ -18,6 +18,7 @@ from campaign.errors import UsageError
 from campaign.events import CampaignFinished, CaseFaulted, CaseLost, FindingFound, Shrunk
 from campaign.execute import find
 from campaign.replay import Outcome, replay
+from model.defects import DEFECTS
 from model.kernels import KERNELS, NEWEST
 from strategies.mix import generate
 from strategies.trace import load, loads
@@ -149,12 +150,19 @@ class TestOutcome:
         assert "never:  faulted-moved: mremap cloned a VMA with an anon_vma" in out
 
     def test_a_defect_can_be_put_in(self, tmp_path):
-        """A historical defect put into the newest kernel is found there."""
-        plan = parse("--defect", "B16", "--seed", "1", "--cases", "200", "--out", str(tmp_path))
+        """A historical defect put into a kernel without it is found there."""
+        arguments = ("--seed", "1", "--cases", "200", "--out", str(tmp_path))
+        plan = parse("v6.12", "--defect", "B16", *arguments)
         events = []
         assert Campaign(plan, events.append).run().exit_code == 1
         assert one(events, Shrunk).finding.known[0].id == "B16"
         assert events[-1].reproduce.startswith("anonvma fuzz v6.12+B16 --seed 1 ")
+
+    def test_a_defect_without_a_subject(self):
+        """Without a subject, a defect is looked for in the release that the catalogue names."""
+        assert [parse("--defect", name).kernel for name in DEFECTS] == [
+            defect.subject() for defect in DEFECTS.values()
+        ]
 
     def test_time_is_kept(self, tmp_path):
         """A campaign by time ends when the time is up, not much later."""
@@ -321,13 +329,13 @@ class TestInterrupt:
     def test_the_summary_is_still_written(self, root, tmp_path, number):
         """A signal to all processes of a campaign ends it with its summary and exit code 130."""
         with self.running(root, tmp_path, "--for", "60s", "-j", "2") as process:
-            assert process.stdout.readline().startswith("fuzz      v6.12")
+            assert process.stdout.readline().startswith(f"fuzz      {NEWEST.name} ")
             time.sleep(0.5)
             os.killpg(process.pid, number)
             out, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (130, "")
         assert "result    interrupted" in out
-        assert "again     anonvma fuzz v6.12 --seed " in out
+        assert f"again     anonvma fuzz {NEWEST.name} --seed " in out
         assert "lost" not in out
 
     def test_a_closed_pipe_ends_it_quietly(self, root, tmp_path):
@@ -413,8 +421,10 @@ class TestArguments:
             (["-j", "257"], "from 1 to 256"),
             (["--engine", "explore"], "--engine explore is not built in yet (there are: all, "),
             (["--engine", "steam"], "--engine steam: no such engine (there are: all, machine, sw"),
-            (["--defect", "B99"], "--defect B99: no such defect (known: B01, B16"),
-            (["v5.18", "--defect", "B16"], "--defect B16: v5.18 has it already"),
+            (["--defect", "B99"], "--defect B99: no such defect (known: B01, B02"),
+            (["v5.18", "--defect", "B16"], "--defect B16: v5.18 has B16 already"),
+            (["v7.0", "--defect", "B16"], "--defect B16: B16 does not apply to v7.0"),
+            (["v7.0+B16"], "v7.0+B16: B16 does not apply to v7.0"),
             (["--out", "/dev/null"], "--out /dev/null: is there and is no directory"),
         ],
     )

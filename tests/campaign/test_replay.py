@@ -11,7 +11,7 @@ from model.fork import mm_init
 from model.kernels import KERNELS
 from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
 from report.world_text import Names, changed_lines, world_lines, world_rows
-from strategies.ops import exit_, fork, madvise, mmap, munmap, read, write
+from strategies.ops import exit_, fork, madvise, mmap, mremap, munmap, read, write
 from strategies.trace import Trace
 from subjects.model import ModelSubject
 
@@ -96,9 +96,57 @@ class TestOutcomes:
         assert [line.split()[:3] for line in lines] == [
             ["FINDING", "v5.18", f"{path}:"],
             ["CLEAN", "v6.1", f"{path}:"],
+            ["returns", f"{path}:", "v5.18"],
             ["CLEAN", "v5.18", f"{other}:"],
             ["CLEAN", "v6.1", f"{other}:"],
+            ["returns", f"{other}:", "v5.18"],
         ]
+
+    def test_two_subjects_that_return_the_same(self, capsys, path):
+        """Of two subjects it is said that every operation returns the same on both."""
+        _, lines, _ = run(capsys, "replay", path, "--on", "v5.18", "--on", "v6.1")
+        assert lines[2:] == [f"returns    {path}: v5.18 and v6.1 agree on all 7 operations"]
+
+    def test_two_subjects_that_do_not(self, capsys, tmp_path):
+        """The first operation that returns something else is named, with both results."""
+        two, moved = mmap("p0", 0, 2), mremap("p0", 8, 1, 1)
+        path = save(tmp_path, ops=(two, write("p0", 1), moved, read("p0", 1)), finding=None)
+        _, lines, _ = run(capsys, "replay", path, "--on", "v5.10", "--on", "v5.18")
+        assert lines[2] == (
+            f"returns    {path}: v5.10 and v5.18 differ first at ops[3] read(p0, page 1): "
+            "-EFAULT against found 1"
+        )
+
+    def test_one_or_three_subjects_are_no_pair(self, capsys, path):
+        """Only of two subjects is it said whether they agree."""
+        for names in (["v5.18"], ["v5.18", "v6.1", "v6.12"]):
+            options = [word for name in names for word in ("--on", name)]
+            _, lines, _ = run(capsys, "replay", path, *options)
+            assert len(lines) == len(names)
+
+    def test_what_a_release_did_not_have(self, capsys, tmp_path):
+        """A trace with an operation that came later is not run, and says which and since when."""
+        ops = (mmap("p0", 0), madvise("p0", 0, 1, "wipeonfork"))
+        path = save(tmp_path, ops=ops, finding=None)
+        code, lines, errors = run(capsys, "replay", path, "--steps", "--on", "v4.0", "--on", "v6.1")
+        assert (code, errors) == (3, [])
+        assert lines[0] == (
+            f"ERROR      v4.0      {path}: cannot be run there: "
+            "ops[1]: MADV_WIPEONFORK came with v4.14"
+        )
+        assert lines[1].startswith("CLEAN      v6.1 ")
+        assert not any(line.startswith("returns") for line in lines)
+        assert run(capsys, "replay", path, "--on", "v4.0", "--on", "v6.1")[0] == 3
+
+    def test_a_failure_that_does_not_happen(self, capsys, tmp_path):
+        """A failure mask beyond an operation's allocations is told in the line."""
+        ops = (mmap("p0", 0), write("p0", 0), attrs.evolve(read("p0", 0), fail=0b10))
+        path = save(tmp_path, ops=ops, finding=None)
+        code, (line,), _ = run(capsys, "replay", path, "--on", "v6.12")
+        assert code == 0
+        assert line.endswith(
+            "every law holds; a failure without effect: ops[2] has no allocation 1, it makes 0"
+        )
 
     def test_a_kernel_with_a_defect_put_back(self, capsys, path):
         """A subject may be a release with a historical defect in it."""
@@ -174,7 +222,7 @@ class TestSteps:
         path = save(tmp_path, ops=(*ops, mmap("p0", 0)), finding=None)
         _, lines, _ = run(capsys, "replay", path, "--steps", "--on", "v6.12")
         results = [line.split(" -> ")[1] for line in lines if " -> " in line]
-        none = "nothing done: no such process, or its child's label is taken"
+        none = "nothing done: no such process"
         assert results == [none, "0", "0", "found 1", "-EFAULT", "-EEXIST"]
 
     def test_an_operation_that_is_stopped_inside(self, capsys, tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def test_a_shrunk_finding_in_full():
     )
     assert lines_of(SHRUNK) == [
         "shrunk    58 -> 7 operations, 212 replays",
-        f"  law       reuse-free: {SHRUNK.finding.statement}",
+        f"  law       reuse-free (safety): {SHRUNK.finding.statement}",
         "  clause    in-use, exposed by fork, operation 6",
         f"  broken    {SHRUNK.finding.message}",
         f"  known as  {known}",

@@ -5,9 +5,11 @@ import pytest
 
 from invariants import violates
 from invariants.reuse import growth_bound
-from model.kernels import KERNELS, Reuse
+from model.kernels import KERNELS
+from model.traits import Reuse
 from strategies.ops import exit_, fork, mmap, write
-from tests.invariants.broken_worlds import world_after
+from subjects.model import ModelSubject
+from tests.invariants.broken_base import refer, world_after
 
 BEYOND_TWICE_THE_PEAK = (
     mmap("p0", 0),
@@ -73,3 +75,25 @@ def test_the_bound_leaves_room_for_what_a_search_has_reached():
     """The most anon_vmas ever reached with 2 to 6 processes lie below the bound."""
     for peak, most in {2: 3, 3: 8, 4: 16, 5: 22, 6: 27}.items():
         assert most <= growth_bound(peak)
+
+
+@pytest.mark.parametrize("kernel", ["v2.6.34", "v3.0", "v3.7", "v3.18"])
+def test_the_releases_before_reuse_grow_as_it_was_reported(kernel):
+    """The law sees endless growth where it truly was, also where no anon_vma knows its root."""
+    assert violates(world_after(generations(8), kernel)) is None
+    violation = violates(world_after(generations(9), kernel))
+    assert (violation.law, violation.clause) == ("growth", "unbounded")
+
+
+def test_an_anon_vma_that_only_a_reference_keeps_is_no_growth():
+    """What somebody outside holds is not what reuse could have saved."""
+    subject = ModelSubject(KERNELS["v6.12"])
+    world = subject.world
+    subject.apply(mmap("p0", 0))
+    subject.apply(write("p0", 0))
+    for n in range(40):
+        subject.apply(fork("p0", f"c{n}"))
+        refer(world, f"c{n}")
+        subject.apply(exit_(f"c{n}"))
+    assert len(world.anon_vmas) > growth_bound(root_of(world).peak_vmas)
+    assert violates(world) is None

@@ -1,50 +1,120 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Releases and defects as records of traits."""
+"""Releases as records of traits, each written as its predecessor with what changed."""
 
 import attrs
 import pytest
 
-from model.kernels import (
-    DEFECTS,
-    KERNELS,
-    NEWEST,
-    TEXTBOOK,
-    V4_0,
-    V5_18,
-    V6_1,
-    V6_12,
+from model.kernels import KERNELS, NEWEST, RELEASES, TEXTBOOK, V4_0, V6_12, Kernel
+from model.traits import (
     Accounting,
+    CloneAlloc,
+    CloneFailure,
+    CloneOrder,
+    ForkOrder,
     ForkPointer,
-    Kernel,
+    ForkSharing,
+    Reuse,
+    RmapTree,
+    Root,
+    SharedMapping,
+    UnlinkPointer,
+)
+from model.vma_traits import (
+    CopiedMerge,
+    DontUnmap,
+    ForkRecovery,
+    MergeCase6,
     MergeCase8,
+    MergePermission,
     MprotectAccount,
+    MprotectUpgrade,
+    MremapRange,
     MremapSource,
     MunmapLock,
-    Reuse,
-    UnlinkPointer,
+    PinnedFork,
+    ReadPin,
     VmaLayer,
     VmaLock,
     WipeOnFork,
     WpReuse,
 )
 
-TRAITS = [
-    field.name
-    for field in attrs.fields(Kernel)
-    if field.name not in {"name", "source", "documents_order", "defects"}
+NAMES = [
+    "v2.6.34",
+    "v3.0",
+    "v3.7",
+    "v3.18",
+    "v4.0",
+    "v4.14",
+    "v5.5",
+    "v5.10",
+    "v5.18",
+    "v5.19",
+    "v6.1",
+    "v6.6",
+    "v6.12",
+    "v6.16",
+    "v6.18",
+    "v6.19",
+    "v7.0",
+]
+
+CHANGES = [
+    ("root", Root.REFERENCED, "v3.0"),
+    ("clone_alloc", CloneAlloc.NOWAIT_FIRST, "v3.0"),
+    ("shared_mapping", SharedMapping.ROOT, "v3.0"),
+    ("merge_permission", MergePermission.GROWING_SINGULAR, "v3.0"),
+    ("rmap_tree", RmapTree.INTERVAL_TREE, "v3.7"),
+    ("accounting", Accounting.DEGREE, "v4.0"),
+    ("reuse", Reuse.DEGREE_BELOW_2, "v4.0"),
+    ("fork_pointer", ForkPointer.DROPPED, "v4.0"),
+    ("clone_failure", CloneFailure.CLEAR_AND_UNLINK, "v4.0"),
+    ("merge_case6", MergeCase6.ONE_ROUND, "v4.14"),
+    ("merge_case8", MergeCase8.KEEP_NEXT, "v4.14"),
+    ("wipe_on_fork", WipeOnFork.PREPARED, "v4.14"),
+    ("fork_sharing", ForkSharing.PARENTS_OWN, "v5.5"),
+    ("munmap_lock", MunmapLock.DOWNGRADE, "v5.5"),
+    ("fork_sharing", ForkSharing.ABSENT, "v5.10"),
+    ("wp_reuse", WpReuse.REFCOUNT, "v5.10"),
+    ("pinned_fork", PinnedFork.COPIED, "v5.10"),
+    ("wipe_on_fork", WipeOnFork.UNFAULTED, "v5.10"),
+    ("dont_unmap", DontUnmap.KEEPS_LINKS, "v5.10"),
+    ("unlink_pointer", UnlinkPointer.CLEARED, "v5.18"),
+    ("dont_unmap", DontUnmap.UNLINKED, "v5.18"),
+    ("mremap_source", MremapSource.LOOKED_UP_FIRST, "v5.18"),
+    ("wp_reuse", WpReuse.ANON_EXCLUSIVE, "v5.19"),
+    ("read_pin", ReadPin.UNSHARED, "v5.19"),
+    ("accounting", Accounting.COUNTERS, "v6.1"),
+    ("reuse", Reuse.NO_ACTIVE_VMA, "v6.1"),
+    ("vma_layer", VmaLayer.VMA_ADJUST_MAPLE, "v6.1"),
+    ("mprotect_upgrade", MprotectUpgrade.EXCLUSIVE, "v6.1"),
+    ("vma_layer", VmaLayer.VMA_MERGE, "v6.6"),
+    ("vma_lock", VmaLock.PER_VMA, "v6.6"),
+    ("vma_layer", VmaLayer.VMG, "v6.12"),
+    ("mprotect_account", MprotectAccount.DROPPED, "v6.12"),
+    ("fork_recovery", ForkRecovery.UP_TO_MARKER, "v6.12"),
+    ("merge_permission", MergePermission.FAULTED_SINGULAR, "v6.16"),
+    ("mremap_range", MremapRange.MANY_VMAS, "v6.18"),
+    ("copied_merge", CopiedMerge.ANON_VMA, "v6.19"),
+    ("clone_order", CloneOrder.HEAD_FIRST, "v7.0"),
+    ("clone_alloc", CloneAlloc.ALL_BEFORE_LOCK, "v7.0"),
+    ("clone_failure", CloneFailure.FREE_LINKS_AND_CLEAR, "v7.0"),
+    ("fork_order", ForkOrder.ALLOCATE_FIRST, "v7.0"),
+    ("fork_recovery", ForkRecovery.BEFORE_RETURN, "v7.0"),
 ]
 
 
 def changed(before, after):
     """The traits in which two kernels differ."""
-    return {name for name in TRAITS if getattr(before, name) is not getattr(after, name)}
+    values = after.traits()
+    return {name for name, value in before.traits().items() if values[name] is not value}
 
 
 def test_kernels_are_listed_from_old_to_new():
-    """The kernels are the textbook's and four releases, the newest last."""
-    assert list(KERNELS) == ["textbook", "v4.0", "v5.18", "v6.1", "v6.12"]
-    assert list(KERNELS.values()) == [TEXTBOOK, V4_0, V5_18, V6_1, V6_12]
-    assert NEWEST is V6_12
+    """There are the textbook's kernel and the releases, the newest last."""
+    assert list(KERNELS) == ["textbook", *NAMES]
+    assert [kernel.name for kernel in RELEASES] == NAMES
+    assert NEWEST is RELEASES[-1]
 
 
 def test_a_kernel_cannot_be_changed():
@@ -56,73 +126,34 @@ def test_a_kernel_cannot_be_changed():
 def test_the_textbook_is_v4_0_as_printed():
     """The textbook's kernel differs from v4.0 in the inherited pointer and the missing reuse."""
     assert changed(V4_0, TEXTBOOK) == {"reuse", "fork_pointer"}
-    assert (TEXTBOOK.reuse, TEXTBOOK.fork_pointer) == (Reuse.NONE, ForkPointer.INHERITED)
+    assert (TEXTBOOK.reuse, TEXTBOOK.fork_pointer) == (Reuse.NONE, ForkPointer.TEXTBOOK)
 
 
-def test_v5_18_counts_as_v4_0_does():
-    """Up to v5.18 an anon_vma has one degree and is reused while it is below two."""
-    for kernel in (V4_0, V5_18):
-        assert (kernel.accounting, kernel.reuse) == (Accounting.DEGREE, Reuse.DEGREE_BELOW_2)
-        assert not kernel.has_counters
+@pytest.mark.parametrize(("trait", "value", "since"), CHANGES)
+def test_a_trait_changes_where_history_changed_it(trait, value, since):
+    """The release has the new value, the one before it had another."""
+    at = NAMES.index(since)
+    assert getattr(RELEASES[at], trait) is value
+    assert getattr(RELEASES[at - 1], trait) is not value
 
 
-def test_from_v6_0_children_and_vmas_are_counted_apart():
-    """The fix of CVE-2022-42703 is in v6.1 and v6.12: two counters, and reuse of the vacant."""
-    for kernel in (V6_1, V6_12):
-        assert (kernel.accounting, kernel.reuse) == (Accounting.COUNTERS, Reuse.NO_ACTIVE_VMA)
-        assert kernel.has_counters
+def test_nothing_else_changed_between_releases():
+    """The list above is complete: from one release to the next, these traits change and no more."""
+    for before, after in zip(RELEASES, RELEASES[1:], strict=False):
+        expected = {trait for trait, _, since in CHANGES if since == after.name}
+        assert changed(before, after) == expected, after.name
 
 
-@pytest.mark.parametrize(
-    ("trait", "values"),
-    [
-        ("fork_pointer", [ForkPointer.DROPPED] * 4),
-        ("unlink_pointer", [UnlinkPointer.STALE] + [UnlinkPointer.CLEARED] * 3),
-        ("wp_reuse", [WpReuse.MAPCOUNT, WpReuse.REFCOUNT] + [WpReuse.ANON_EXCLUSIVE] * 2),
-        ("vma_layer", [VmaLayer.VMA_ADJUST] * 2 + [VmaLayer.VMA_ADJUST_MAPLE, VmaLayer.VMG]),
-        ("merge_case8", [MergeCase8.KEEP_CHANGED] + [MergeCase8.KEEP_NEXT] * 3),
-        ("mprotect_account", [MprotectAccount.KEPT] * 3 + [MprotectAccount.DROPPED]),
-        ("wipe_on_fork", [WipeOnFork.ABSENT] + [WipeOnFork.PRESENT] * 3),
-        ("vma_lock", [VmaLock.NONE] * 3 + [VmaLock.PER_VMA]),
-        ("munmap_lock", [MunmapLock.WRITE] + [MunmapLock.DOWNGRADE] * 3),
-        (
-            "mremap_source",
-            [MremapSource.AFTER_TARGET_UNMAPPED] + [MremapSource.LOOKED_UP_FIRST] * 3,
-        ),
-    ],
-)
-def test_a_trait_changes_where_history_changed_it(trait, values):
-    """Each trait has the value that v4.0, v5.18, v6.1 and v6.12 have, in this order."""
-    assert [getattr(kernel, trait) for kernel in (V4_0, V5_18, V6_1, V6_12)] == values
+def test_traits_are_the_enums_of_a_kernel():
+    """``traits`` leaves out names, sources and defects, and keeps the order of the fields."""
+    names = [field.name for field in attrs.fields(Kernel)]
+    traits = list(V6_12.traits())
+    assert traits == [name for name in names if name in traits]
+    assert set(names) - set(traits) == {"name", "source", "documents_order", "defects"}
 
 
-@pytest.mark.parametrize("defect", DEFECTS.values(), ids=list(DEFECTS))
-def test_a_defect_can_be_put_back(defect):
-    """A release with a defect has its traits, says so in its name, and is otherwise unchanged."""
-    hurt = V6_12.with_defect(defect.id)
-    assert hurt.name == f"v6.12+{defect.id}"
-    assert hurt.defects == (defect.id,)
-    assert changed(V6_12, hurt) <= set(defect.traits)
-    assert defect.is_in(hurt)
-    assert not defect.is_in(V6_12)
-    assert V6_12.defects == ()
-
-
-def test_defects_add_up():
-    """A kernel may have one defect after the other and names both."""
-    hurt = V6_1.with_defect("B16").with_defect("B01")
-    assert (hurt.name, hurt.defects) == ("v6.1+B16+B01", ("B16", "B01"))
-
-
-def test_an_unknown_defect_is_refused():
-    """Only defects of the catalogue can be put back."""
-    with pytest.raises(KeyError):
-        V6_12.with_defect("B99")
-
-
-@pytest.mark.parametrize(
-    ("defect", "kernels"), [("B16", {"v4.0", "v5.18"}), ("B01", set())], ids=["B16", "B01"]
-)
-def test_old_releases_have_the_defects_of_their_time(defect, kernels):
-    """The double reuse is in v4.0 and v5.18, endless growth was fixed before all of them."""
-    assert {name for name, k in KERNELS.items() if DEFECTS[defect].is_in(k)} == kernels
+def test_every_trait_value_has_a_meaning_of_its_own():
+    """No two values of a question read the same, or a table could not tell them apart."""
+    for value in V6_12.traits().values():
+        words = [each.value for each in type(value)]
+        assert len(words) == len(set(words)), type(value)

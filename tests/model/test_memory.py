@@ -3,9 +3,9 @@
 
 import pytest
 
-from model.kernels import WpReuse
 from model.memory import access, load
 from model.structs import EFAULT, ENOMEM, VM_WRITE
+from model.vma_traits import WpReuse
 from strategies.ops import exit_, fork, madvise, mmap, mprotect, read, write
 from tests.model.worlds import (
     Machine,

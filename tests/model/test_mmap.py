@@ -4,8 +4,8 @@
 import pytest
 
 from model import mmap_adjust, mmap_vmg
-from model.kernels import MunmapLock, VmaLayer, VmaLock
 from model.structs import EEXIST, EINVAL, ENOMEM, VM_ACCOUNT, VM_READ, VM_WRITE
+from model.vma_traits import MunmapLock, VmaLayer, VmaLock
 from strategies.ops import fork, mmap, mprotect, mremap, munmap, read, write
 from tests.model.worlds import (
     Machine,

@@ -3,8 +3,8 @@
 
 import pytest
 
-from model.kernels import MprotectAccount, VmaLock, WpReuse
 from model.structs import EFAULT, EINVAL, ENOMEM, VM_ACCOUNT, VM_WRITE
+from model.vma_traits import MprotectAccount, VmaLock, WpReuse
 from strategies.ops import fork, mmap, mprotect, munmap, read, write
 from tests.model.worlds import Machine, allocations_of, each_kernel, every_kernel, snapshot
 

@@ -5,9 +5,9 @@ import pytest
 
 from model import mremap as mremap_module
 from model.errors import KernelWarning
-from model.kernels import MremapSource, VmaLayer, VmaLock
 from model.locking import mmap_write_lock
 from model.structs import EFAULT, EINVAL, ENOMEM, VM_ACCOUNT
+from model.vma_traits import MremapSource, VmaLayer, VmaLock
 from strategies.ops import fork, mmap, mprotect, mremap, munmap, read, write
 from tests.model.worlds import (
     Machine,

@@ -4,7 +4,7 @@
 import pytest
 
 from model.errors import KernelWarning
-from model.kernels import V6_12, WpReuse
+from model.kernels import V6_12
 from model.page_rmap import (
     __page_set_anon_rmap as page_set_anon_rmap,
 )
@@ -15,6 +15,7 @@ from model.page_rmap import (
     vma_address,
 )
 from model.slab import alloc_page
+from model.vma_traits import WpReuse
 from strategies.ops import fork, madvise, mmap, mprotect, mremap, write
 from tests.model.worlds import Machine, every_kernel, every_release
 

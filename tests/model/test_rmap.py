@@ -6,10 +6,10 @@ import pytest
 from invariants import Checker
 from model import rmap
 from model.errors import KernelWarning, LockViolation
-from model.kernels import Reuse, UnlinkPointer
 from model.locking import mmap_read_lock, mmap_read_unlock, mmap_write_lock, mmap_write_unlock
 from model.slab import GFP_KERNEL, GFP_NOWAIT
 from model.structs import ENOMEM, CloneOperation
+from model.traits import Reuse, UnlinkPointer
 from model.vma_common import vm_area_dup
 from strategies.ops import exit_, fork, madvise, mmap, mprotect, mremap, write
 from tests.model.worlds import (

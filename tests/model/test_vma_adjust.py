@@ -9,8 +9,9 @@ import pytest
 
 from model import vma_adjust
 from model.errors import KernelWarning, UseAfterFree
-from model.kernels import V4_0, V5_18, V6_1, MergeCase8, VmaLayer
+from model.kernels import V4_0, V5_18, V6_1
 from model.structs import ENOMEM, VM_WRITE
+from model.vma_traits import MergeCase8, VmaLayer
 from strategies.ops import fork, madvise, mmap, mprotect, munmap, write
 from tests.model.worlds import (
     Machine,

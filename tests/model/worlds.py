@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from invariants import Checker
-from model.kernels import KERNELS, Accounting, VmaLayer
+from model.kernels import KERNELS
+from model.traits import Accounting
+from model.vma_traits import VmaLayer
 from subjects.model import ModelSubject
 from subjects.state import state_of
 

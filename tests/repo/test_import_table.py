@@ -17,7 +17,15 @@ import pytest
 
 MAY_IMPORT = {
     "model": {"attrs"},
-    "invariants": {"attrs", "model.structs", "model.kernels", "model.errors"},
+    "invariants": {
+        "attrs",
+        "model.structs",
+        "model.kernels",
+        "model.errors",
+        "model.traits",
+        "model.vma_traits",
+        "model.picture",
+    },
     "strategies": {"attrs", "hypothesis", "model", "invariants"},
     # Subjects and the swarm driver run on these: nothing here may pull Hypothesis in.
     "strategies.__init__": {"attrs"},

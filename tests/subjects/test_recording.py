@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from strategies.ops import exit_, fork, madvise, mmap, mprotect, mremap, munmap, read, write
-from subjects import recording
+from subjects import recording_reader
 from subjects.recording import Header, RecordingError, open_recording
 
 HEADER = {
@@ -159,10 +159,12 @@ def test_sequences_are_read_one_by_one(tmp_path):
         ({"format": "anonvma-trace/1"}, "not an anonvma-recording/1 file"),
         ({"format": 1}, "not an anonvma-recording/1 file"),
         ({"level": "pagemap", "source": "host"}, "level 'pagemap' has no anon_vma structures"),
-        ({"level": "B", "source": "native"}, "source 'native' is not read yet"),
-        ({"source": "host"}, "source 'host' is not read yet"),
+        ({"level": "B", "source": "native"}, "'seeds' is missing"),
+        ({"level": "A"}, "unknown level 'A'; 'vm' has structures"),
+        ({"source": "native"}, "unknown level 'structures'; 'native' has A, B"),
+        ({"source": "host"}, "source 'host' is not read yet, only 'vm' and 'native' are"),
+        ({"source": ["vm"]}, "source ['vm'] is not read yet"),
         ({"source": None}, "source None is not read yet"),
-        ({"level": "A"}, "unknown level 'A'"),
         ({"kernel": 6.12}, "kernel: 6.12 is not a string"),
         ({"kernel": "6.1\x1b[2J"}, "'6.1\\x1b[2J' is no kernel release"),
         ({"sequences": 0}, "sequences: 0 is not a number from 1"),
@@ -351,20 +353,20 @@ def test_every_field_of_a_state_is_needed(error_in, path):
 
 def test_a_line_has_a_largest_size(error_in, monkeypatch):
     """A line that is too long is refused, even if it is fine otherwise."""
-    monkeypatch.setattr(recording, "MAX_LINE", 200)
+    monkeypatch.setattr(recording_reader, "MAX_LINE", 200)
     assert error_in(text(HEADER, sequence(step(MMAP, 4, STATE)))) == "line 2: longer than 200 bytes"
 
 
 def test_a_file_has_a_largest_size(error_in, monkeypatch):
     """A file that is too long is refused in the line where it becomes so."""
-    monkeypatch.setattr(recording, "MAX_TOTAL", 300)
+    monkeypatch.setattr(recording_reader, "MAX_TOTAL", 300)
     data = text({**HEADER, "sequences": 9}, *[sequence()] * 9)
     assert error_in(data) == "line 3: more than 300 bytes up to here"
 
 
 def test_a_gzip_bomb_costs_no_more_than_a_line(error_in, monkeypatch):
     """Of a small file that unpacks to a large one no more than the longest line is unpacked."""
-    monkeypatch.setattr(recording, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(recording_reader, "MAX_LINE", 1 << 20)
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as out:
         for _ in range(64):

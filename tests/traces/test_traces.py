@@ -1,71 +1,69 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Committed traces, replayed on every kernel at every run.
 
-A trace that a change of the model was made for goes into this folder, with a line in the table.
+A trace that a change of the model was made for goes into this folder. If it shows a historical
+defect, its recorded finding names the defect, and it must show it on exactly the kernels that
+have it; if it records no finding, it must be clean wherever it can be run.
 """
 
 from pathlib import Path
 
 import pytest
 
-from campaign.execute import find
+from campaign.matrix import columns_of
+from campaign.replay import Outcome, replay
 from campaign.subject_names import kernel_named
+from model.defects import DEFECTS
+from model.kernels import KERNELS, RELEASES
 from strategies.trace import load
 
 HERE = Path(__file__).parent
-CLEAN = None
-REUSED_IN_USE = "reuse-free/in-use/fork"
-INHERITED = "clone-preconditions/fork-inherits/fork"
-GROWN = "growth/unbounded/fork"
-
-EXPECTED = {
-    "double-reuse": {
-        "textbook": INHERITED,
-        "v4.0": REUSED_IN_USE,
-        "v5.18": REUSED_IN_USE,
-        "v6.1": CLEAN,
-        "v6.12": CLEAN,
-        "v6.12+B16": REUSED_IN_USE,
-    },
-    "textbook-fork": {
-        "textbook": INHERITED,
-        "v4.0": CLEAN,
-        "v5.18": CLEAN,
-        "v6.1": CLEAN,
-        "v6.12": CLEAN,
-    },
-    "endless-chain": {
-        "v4.0": CLEAN,
-        "v5.18": CLEAN,
-        "v6.1": CLEAN,
-        "v6.12": CLEAN,
-        "v6.12+B01": GROWN,
-    },
-    "beyond-twice-the-peak": {"v6.1": CLEAN, "v6.12": CLEAN},
-    "mapping-below-its-mapper": {"v4.0": CLEAN, "v5.18": CLEAN, "v6.1": CLEAN, "v6.12": CLEAN},
+TRACES = {path.stem: path for path in sorted(HERE.glob("*.json"))}
+OF_DEFECTS = {
+    stem: recorded.defects
+    for stem, path in TRACES.items()
+    if (recorded := load(path).finding) and recorded.defects
 }
-
-CASES = [(stem, name, bucket) for stem, row in EXPECTED.items() for name, bucket in row.items()]
-
-
-def test_every_trace_has_an_expectation():
-    """No trace lies here without a line in the table, and no line is without a trace."""
-    assert {path.stem for path in HERE.glob("*.json")} == set(EXPECTED)
+CLEAN = [stem for stem, path in TRACES.items() if load(path).finding is None]
 
 
-@pytest.mark.parametrize(("stem", "kernel", "bucket"), CASES)
-def test_a_trace_ends_as_expected(stem, kernel, bucket):
-    """Each trace breaks the law it is known to break, and none where it was fixed."""
-    finding = find(kernel_named(kernel), load(str(HERE / f"{stem}.json")).ops)
-    assert (finding.bucket if finding else CLEAN) == bucket
-
-
-@pytest.mark.parametrize("stem", EXPECTED)
-def test_the_recorded_finding_is_what_its_kernel_shows(stem):
-    """What a trace says it found is found again on the kernel that it names."""
-    trace = load(str(HERE / f"{stem}.json"))
-    finding = find(kernel_named(trace.kernel), trace.ops)
-    recorded = trace.finding
-    assert (finding and (finding.bucket, finding.step)) == (
-        recorded and (recorded.bucket, recorded.step)
+@pytest.mark.parametrize("stem", TRACES)
+def test_what_is_recorded_is_what_its_kernel_shows(stem):
+    """What a trace says it found is found again on the kernel that it names, at the same step."""
+    trace = load(TRACES[stem])
+    replayed = replay(trace, kernel_named(trace.kernel))
+    found, recorded = replayed.finding, trace.finding
+    assert replayed.outcome is (Outcome.CLEAN if recorded is None else Outcome.FINDING)
+    assert (found and (found.bucket, found.step, found.defects)) == (
+        recorded and (recorded.bucket, recorded.step, recorded.defects)
     )
+
+
+@pytest.mark.parametrize("stem", OF_DEFECTS)
+def test_a_defect_shows_on_exactly_the_kernels_that_have_it(stem):
+    """The matrix of a defect's trace names those kernels, if they have its operations at all."""
+    kernels = {kernel.name: kernel for kernel in KERNELS.values()}
+    kernels |= {d: DEFECTS[d].subject() for d in OF_DEFECTS[stem]}
+    kernels = {kernel.name: kernel for kernel in kernels.values()}
+    (column,) = columns_of([str(TRACES[stem])], list(kernels.values()))
+    has = [
+        name
+        for name, kernel in kernels.items()
+        if any(DEFECTS[defect].is_in(kernel) for defect in OF_DEFECTS[stem])
+        and column.replays[name].outcome is not Outcome.ERROR
+    ]
+    assert column.affected() == has
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_every_defect_has_a_trace(defect):
+    """The shortest known history of each defect in the catalogue is committed here."""
+    assert any(defect in defects for defects in OF_DEFECTS.values())
+
+
+@pytest.mark.parametrize("kernel", RELEASES, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("stem", CLEAN)
+def test_a_trace_without_a_finding_is_clean(stem, kernel):
+    """What once was a false alarm is clean on every release that has the operations."""
+    replayed = replay(load(TRACES[stem]), kernel)
+    assert replayed.outcome in {Outcome.CLEAN, Outcome.ERROR}

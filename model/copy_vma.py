@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""copy_vma: the VMA at the target of mremap (mm/mmap.c, mm/vma.c from v6.12)."""
+
+from __future__ import annotations
+
+from model import vma_adjust, vma_merge
+from model.errors import KernelWarning
+from model.mergeable import find_vma_prev
+from model.rmap import anon_vma_clone, unlink_anon_vmas
+from model.slab import kmem_cache_free_vma, mas_preallocate, mpol_dup
+from model.structs import ENOMEM, CloneOperation, MmStruct, VmAreaStruct, World
+from model.traits import RmapTree
+from model.vma_common import vm_area_dup, vma_start_write_if_locked, vma_store
+from model.vma_traits import VmaLayer
+from model.vma_vmg import VmaMergeStruct, vma_merge_copied_range
+
+
+def vma_link(w: World, mm: MmStruct, vma: VmAreaStruct) -> int:
+    """Insert a finished VMA (mm/mmap.c: vma_link); 0 or -ENOMEM."""
+    if w.kernel.vma_layer is not VmaLayer.VMA_ADJUST and not mas_preallocate(w):
+        return -ENOMEM
+    vma_start_write_if_locked(w, vma)
+    vma_store(w, mm, vma)
+    mm.map_count += 1
+    return 0
+
+
+def _merge_at_target(
+    w: World, vma: VmAreaStruct, addr: int, end: int, pgoff: int
+) -> VmAreaStruct | None:
+    mm = vma.vm_mm
+    following, prev = find_vma_prev(mm, addr)
+    layer = w.kernel.vma_layer
+    if layer is VmaLayer.VMG:
+        vmg = VmaMergeStruct(
+            mm, prev, following, None, addr, end, vma.vm_flags, pgoff, vma.anon_vma
+        )
+        return vma_merge_copied_range(w, vmg, vma)
+    merge = vma_merge.vma_merge if layer is VmaLayer.VMA_MERGE else vma_adjust.vma_merge
+    return merge(w, mm, prev, addr, end, vma.vm_flags, vma.anon_vma, pgoff)
+
+
+def copy_vma(
+    w: World, vma: VmAreaStruct, addr: int, length: int, pgoff: int
+) -> tuple[VmAreaStruct | None, VmAreaStruct, bool]:
+    """Make a VMA at the target that continues ``vma``, by merging or by copying it.
+
+    An unfaulted VMA takes the page offset of its new place, so that it may merge there, even with
+    itself. Late 6.1.y and 6.12.y keep it from that under MREMAP_DONTUNMAP; no release here does.
+
+    Returns:
+        The VMA at the target (None for -ENOMEM), the source VMA (another one if it merged into
+        the target), and whether move_ptes must take the rmap locks.
+
+    Raises:
+        KernelWarning: A faulted VMA merged with itself (VM_BUG_ON_VMA, from v3.3).
+    """
+    vma_start = vma.vm_start
+    mm = vma.vm_mm
+    faulted_in_anon_vma = True
+    if vma.anon_vma is None:
+        pgoff = addr
+        faulted_in_anon_vma = False
+
+    new_vma = _merge_at_target(w, vma, addr, addr + length, pgoff)
+    if new_vma is not None:
+        if new_vma.vm_start <= vma_start < new_vma.vm_end:
+            if faulted_in_anon_vma and w.kernel.rmap_tree is not RmapTree.LIST:
+                message = f"faulted vma#{new_vma.serial} of {mm.name} merged with itself by mremap"
+                raise KernelWarning("self-merge", message)
+            vma = new_vma
+        return new_vma, vma, new_vma.vm_pgoff <= vma.vm_pgoff
+
+    new_vma = vm_area_dup(w, vma)
+    if new_vma is None:
+        return None, vma, False
+    new_vma.vm_start = addr
+    new_vma.vm_end = addr + length
+    new_vma.vm_pgoff = pgoff
+    if not mpol_dup(w):
+        kmem_cache_free_vma(w, new_vma)
+        return None, vma, False
+    if anon_vma_clone(w, new_vma, vma, CloneOperation.REMAP):
+        kmem_cache_free_vma(w, new_vma)
+        return None, vma, False
+    if vma_link(w, mm, new_vma):
+        unlink_anon_vmas(w, new_vma)
+        kmem_cache_free_vma(w, new_vma)
+        return None, vma, False
+    return new_vma, vma, False
