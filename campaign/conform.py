@@ -112,8 +112,7 @@ def compare_file(result: FileResult, on: Kernel | None) -> None:
             result.kernel = on or _own_kernel(recording, native=result.is_native)
             for sequence in recording.sequences:
                 states, difference = _compare(result.kernel, recording, sequence)
-                result.sequences += 1
-                result.states += states
+                result.add(sequence, states)
                 if difference:
                     result.differing += 1
                     if len(result.differences) < KEPT:
@@ -161,6 +160,8 @@ def _file(result: FileResult) -> dict[str, Any]:
         "not_compared": list(result.not_compared),
         "sequences": result.sequences,
         "states": result.states,
+        "return_codes": result.return_codes,
+        "allocations": result.allocations,
         "differing_sequences": result.differing,
         "differences": [_difference(difference) for difference in result.differences],
         "error": result.error or None,

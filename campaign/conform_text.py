@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from campaign.conform_native import outcome_lines
 from campaign.conform_result import FileResult, totals
 from subjects.difference import Difference, Leaf
-from subjects.state import State
+from subjects.state import STRUCTURES, State
 
 SHOWN = 3
 """Differences per file that are printed in full."""
@@ -25,17 +25,19 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _counts(sequences: int, states: int, differing: int) -> str:
-    compared = f"{_count(sequences, 'sequence')}, {_count(states, 'state')} compared"
-    return f"{compared}, {_count(differing, 'difference')}"
+def _counts(total: Mapping[str, int]) -> str:
+    compared = [_count(total["sequences"], "sequence"), _count(total["states"], "state")]
+    compared.append(_count(total["return_codes"], "return code"))
+    if total["allocations"]:
+        compared.append(_count(total["allocations"], "allocation"))
+    return f"{', '.join(compared)} compared, {_count(total['differences'], 'difference')}"
 
 
 def summary(results: Sequence[FileResult]) -> str:
     """Return the totals over all files as one line."""
     total = totals(results)
-    counts = _counts(total["sequences"], total["states"], total["differences"])
     unreadable = f", {total['unreadable']} unreadable" if total["unreadable"] else ""
-    return f"total: {_count(total['files'], 'file')}, {counts}{unreadable}"
+    return f"total: {_count(total['files'], 'file')}, {_counts(total)}{unreadable}"
 
 
 def report_lines(result: FileResult) -> Iterator[str]:
@@ -44,10 +46,10 @@ def report_lines(result: FileResult) -> Iterator[str]:
         return
     left_out = result.not_compared
     note = f"; not compared: {', '.join(left_out)}" if left_out else ""
-    counts = _counts(result.sequences, result.states, result.differing)
     end = ", unreadable from there on" if result.error else ""
-    recorded = f"{result.recorded} level {result.level}" if result.is_native else result.recorded
-    yield f"{_name(result)}: {recorded} on {result.kernel.name}: {counts}{end}{note}"
+    level = "" if result.level == STRUCTURES else f" level {result.level}"
+    heading = f"{_name(result)}: {result.recorded}{level} on {result.kernel.name}"
+    yield f"{heading}: {_counts(totals([result]))}{end}{note}"
     for difference in result.differences[:SHOWN]:
         yield ""
         yield from difference_lines(result, difference)
@@ -125,7 +127,7 @@ def world_lines(state: State | None) -> Iterator[str]:
         pages = (f"{page}:{_id('F', shown)}" for page, shown in process["ptes"].items())
         if process["ptes"]:
             yield f"  pages {' '.join(pages)}"
-    for key, entry in state["anon_vmas"].items():
+    for key, entry in state.get("anon_vmas", {}).items():
         tree = " ".join("p" + ":".join(map(str, node)) for node in entry["tree"])
         yield f"av{key}  {_fields(entry, 'tree')}  tree {tree or 'empty'}"
     for key, frame in state["frames"].items():
@@ -134,6 +136,8 @@ def world_lines(state: State | None) -> Iterator[str]:
 
 def _vma(vma: State) -> str:
     words = [f"[{vma['start']},{vma['end']})", vma["prot"], *vma["flags"]]
+    if "chain" not in vma:
+        return f"vma {' '.join(words)}"
     chain = " ".join(_id("av", name) for name in vma["chain"])
     pointer = f"anon_vma {_id('av', vma['anon_vma'])}  chain {chain or 'empty'}"
     return f"vma {' '.join(words)}  pgoff {vma['pgoff']}  {pointer}"

@@ -122,7 +122,9 @@ def observe(kernel: Kernel, ops: Sequence[Op]) -> Iterator[Observed]:
             return
         attempts = 0 if returned is None else world.allocations
         bits = range(attempts, getattr(op, "fail", 0).bit_length())
-        unreached = tuple(Unreached(step, bit, attempts) for bit in bits if getattr(op, "fail", 0) >> bit & 1)
+        unreached = tuple(
+            Unreached(step, bit, attempts) for bit in bits if getattr(op, "fail", 0) >> bit & 1
+        )
         yield Observed(returned, unreached)
 
 

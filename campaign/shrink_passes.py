@@ -17,7 +17,16 @@ from itertools import combinations, pairwise
 
 import attrs
 
-from strategies.ops import ACCESSES, FIELDS, FIRST_PROCESS, MAX_PAGE, PROTS, Op, OpKind
+from strategies.ops import (
+    ACCESSES,
+    FIELDS,
+    FIRST_PROCESS,
+    MAX_FAILING,
+    MAX_PAGE,
+    PROTS,
+    Op,
+    OpKind,
+)
 
 Ops = tuple[Op, ...]
 Candidates = Callable[[Ops], Iterator[Ops]]
@@ -29,16 +38,21 @@ TRIPLES_UP_TO = 14
 """The same for every three."""
 
 _PLAIN_KINDS = (OpKind.MMAP, OpKind.TOUCH, OpKind.FORK, OpKind.EXIT)
+_MOVES = (OpKind.MREMAP, OpKind.DONTUNMAP)
+_HOLDS = (OpKind.PIN, OpKind.UNPIN, OpKind.GET, OpKind.PUT)
+_PLAINER = {OpKind.DONTUNMAP: OpKind.MREMAP, OpKind.PIN: OpKind.TOUCH}
+"""What does much the same as a kind, in a plainer way; the fields are the same."""
 
 
 def cost(ops: Ops) -> tuple[int, ...]:
     """Return what is to be minimised, most important first.
 
-    Length; kinds beyond the plain four; pages; late exits; younger actors; arguments other than
-    read and read-write; high page numbers; labels out of order.
+    Length; kinds beyond the plain four; failing allocations; pages; late exits; younger actors;
+    arguments other than read and read-write; high page numbers; high numbers of failing
+    allocations; labels out of order.
     """
     order = _birth_order(ops)
-    special = pages = late = ages = choices = places = misnamed = 0
+    special = failing = pages = late = ages = choices = places = attempts = misnamed = 0
     for at, op in enumerate(ops):
         kind = op.kind
         pages += op.pages
@@ -50,8 +64,11 @@ def cost(ops: Ops) -> tuple[int, ...]:
         elif kind is OpKind.FORK:
             misnamed += op.child != f"p{order[op.child]}"
         elif kind not in _PLAIN_KINDS:
-            special += 1
-    return len(ops), special, pages, late, ages, choices, places, misnamed
+            special += 1 + (kind in _PLAINER)
+        if op.fail:
+            failing += op.fail.bit_count()
+            attempts += sum(op.fail_nth)
+    return len(ops), special, failing, pages, late, ages, choices, places, attempts, misnamed
 
 
 def _birth_order(ops: Ops) -> dict[str, int]:
@@ -109,7 +126,7 @@ def _ranges(op: Op) -> list[range]:
     if "page" not in FIELDS[op.kind]:
         return []
     ranges = [range(op.page, op.page + op.pages)]
-    if op.kind is OpKind.MREMAP:
+    if op.kind in _MOVES:
         ranges.append(range(op.target, op.target + op.pages))
     return ranges
 
@@ -160,9 +177,9 @@ def _done_by(op: Op, process: str, heir: str) -> Op:
 
 
 def stays(ops: Ops) -> Iterator[Ops]:
-    """Delete an mremap and let later operations find at the old place what it moved."""
+    """Delete a move and let later operations find at the old place what it moved."""
     for at, move in enumerate(ops):
-        if move.kind is OpKind.MREMAP:
+        if move.kind in _MOVES:
             yield (*ops[:at], *(_moved_back(op, move) for op in ops[at + 1 :]))
 
 
@@ -172,6 +189,28 @@ def _moved_back(op: Op, move: Op) -> Op:
     if not _ranges(op) or op.page not in there or page + op.pages > MAX_PAGE:
         return op
     return attrs.evolve(op, page=page)
+
+
+def renumbered(ops: Ops) -> Iterator[Ops]:
+    """Delete one operation, and let another one's failing allocations be others for it.
+
+    Where there is less to copy, the same allocation has another number.
+    """
+    failing = [at for at, op in enumerate(ops) if op.fail]
+    if failing and len(ops) <= PAIRS_UP_TO:
+        for gone in reversed(range(len(ops))):
+            for at in failing:
+                if at != gone:
+                    for fail in _shifted(ops[at].fail):
+                        changed = _with(ops, at, attrs.evolve(ops[at], fail=fail))
+                        yield changed[:gone] + changed[gone + 1 :]
+
+
+def _shifted(fail: int) -> Iterator[int]:
+    """Yield a mask with all its numbers moved alike: lower, nearest first, then a little higher."""
+    lowest = (fail & -fail).bit_length() - 1
+    yield from (fail >> by for by in range(1, lowest + 1))
+    yield from (fail << by for by in (1, 2) if fail << by < 1 << MAX_FAILING)
 
 
 # Changing without deleting.
@@ -188,12 +227,65 @@ def exits(ops: Ops) -> Iterator[Ops]:
             yield _with(ops, at, Op(OpKind.EXIT, op.process))
 
 
+def plainer(ops: Ops) -> Iterator[Ops]:
+    """Move without keeping the mapping; touch instead of pinning."""
+    for at, op in enumerate(ops):
+        if op.kind in _PLAINER:
+            yield _with(ops, at, attrs.evolve(op, kind=_PLAINER[op.kind]))
+
+
+def failures(ops: Ops) -> Iterator[Ops]:
+    """Let fewer allocations fail: none at all, none of one operation, one less; or earlier ones."""
+    yield tuple(attrs.evolve(op, fail=0) for op in ops)
+    for at, op in enumerate(ops):
+        for fail in _fewer_or_lower(op):
+            yield _with(ops, at, attrs.evolve(op, fail=fail))
+
+
+def _fewer_or_lower(op: Op) -> Iterator[int]:
+    if op.fail:
+        yield 0
+    if op.fail & (op.fail - 1):
+        for nth in op.fail_nth:
+            below = op.fail & ((1 << nth) - 1)
+            yield op.fail & ~(1 << nth)
+            # An attempt that fails may be repeated, and what comes later has a higher number.
+            yield below | ((op.fail ^ below) >> (nth + 1) << nth)
+    yield from _shifted(op.fail)
+    for nth in op.fail_nth:
+        rest = op.fail & ~(1 << nth)
+        yield from (rest | 1 << lower for lower in range(nth) if not rest >> lower & 1)
+
+
 def elders(ops: Ops) -> Iterator[Ops]:
     """Let an older process do one operation."""
     order = list(_birth_order(ops))
     for at, op in enumerate(ops):
         for elder in order[: order.index(op.process)] if op.process in order else order:
             yield _with(ops, at, attrs.evolve(op, process=elder))
+
+
+def holds(ops: Ops) -> Iterator[Ops]:
+    """Take and drop a pin or a reference in an older process, or on a lower page.
+
+    Both ends of it move at once: a drop of what nobody took does nothing.
+    """
+    order = list(_birth_order(ops))
+    pages = sorted({op.page for op in ops})
+    places = sorted({(op.process, op.page) for op in ops if op.kind in _HOLDS})
+    for process, page in places:
+        elders = order[: order.index(process)] if process in order else order
+        for kinds in (_HOLDS[:2], _HOLDS[2:]):
+            for elder in elders:
+                yield tuple(_held_by(op, kinds, (process, page), (elder, page)) for op in ops)
+            for lower in pages[: pages.index(page)]:
+                yield tuple(_held_by(op, kinds, (process, page), (process, lower)) for op in ops)
+
+
+def _held_by(op: Op, kinds: tuple[OpKind, ...], old: tuple[str, int], new: tuple[str, int]) -> Op:
+    if op.kind not in kinds or (op.process, op.page) != old:
+        return op
+    return attrs.evolve(op, process=new[0], page=new[1])
 
 
 def arena(ops: Ops) -> Iterator[Ops]:
@@ -258,8 +350,12 @@ AFTER_DDMIN: tuple[tuple[str, Candidates], ...] = (
     ("stay", stays),
     ("pairs", _subsets(PAIRS_UP_TO, 2)),
     ("triples", _subsets(TRIPLES_UP_TO, 3)),
+    ("renumber", renumbered),
     ("exits", exits),
+    ("plainer", plainer),
+    ("failures", failures),
     ("elders", elders),
+    ("holds", holds),
     ("arena", arena),
     ("arguments", arguments),
     ("labels", labels),

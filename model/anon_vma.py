@@ -128,7 +128,13 @@ def clone_begins(w: World, dst: VmAreaStruct, src: VmAreaStruct, operation: Clon
 
 def mark_if_vacant(w: World, anon_vma: AnonVma) -> None:
     """Note that an anon_vma about to lose a user has linked VMAs, but none it is active in."""
-    if "anon_vma-vacant" not in w.marks:
-        tree = anon_vma.rb_root
-        if tree and not any(avc.vma.anon_vma is anon_vma for avc in tree):
-            w.mark("anon_vma-vacant")
+    marks = w.marks
+    if "anon_vma-vacant" in marks and ("root-vacant" in marks or anon_vma.root is not anon_vma):
+        return
+    tree = anon_vma.rb_root
+    if tree and not any(avc.vma.anon_vma is anon_vma for avc in tree):
+        w.mark("anon_vma-vacant")
+        has_root = w.kernel.root is not Root.NONE
+        oldest = anon_vma.root if has_root else tree[0].vma.anon_vma_chain[-1].anon_vma
+        if oldest is anon_vma:
+            w.mark("root-vacant")

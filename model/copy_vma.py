@@ -11,7 +11,7 @@ from model.slab import kmem_cache_free_vma, mas_preallocate, mpol_dup
 from model.structs import ENOMEM, CloneOperation, MmStruct, VmAreaStruct, World
 from model.traits import RmapTree
 from model.vma_common import vm_area_dup, vma_start_write_if_locked, vma_store
-from model.vma_traits import VmaLayer
+from model.vma_traits import DontUnmap, VmaLayer
 from model.vma_vmg import VmaMergeStruct, vma_merge_copied_range
 
 
@@ -26,27 +26,34 @@ def vma_link(w: World, mm: MmStruct, vma: VmAreaStruct) -> int:
 
 
 def _merge_at_target(
-    w: World, vma: VmAreaStruct, addr: int, end: int, pgoff: int
+    w: World, vma: VmAreaStruct, addr: int, end: int, pgoff: int, *, avoid_self: bool
 ) -> VmAreaStruct | None:
     mm = vma.vm_mm
     following, prev = find_vma_prev(mm, addr)
     layer = w.kernel.vma_layer
     if layer is VmaLayer.VMG:
+        if avoid_self:
+            prev = None if prev is vma else prev
+            following = None if following is vma else following
         vmg = VmaMergeStruct(
             mm, prev, following, None, addr, end, vma.vm_flags, pgoff, vma.anon_vma
         )
         return vma_merge_copied_range(w, vmg, vma)
+    # 6.1.192 does not try at all next to the source, 6.12.117 leaves the source out.
+    if avoid_self and (addr == vma.vm_end or vma.vm_start == end):
+        return None
     merge = vma_merge.vma_merge if layer is VmaLayer.VMA_MERGE else vma_adjust.vma_merge
     return merge(w, mm, prev, addr, end, vma.vm_flags, vma.anon_vma, pgoff)
 
 
 def copy_vma(
-    w: World, vma: VmAreaStruct, addr: int, length: int, pgoff: int
+    w: World, vma: VmAreaStruct, addr: int, length: int, pgoff: int, *, keep_source: bool = False
 ) -> tuple[VmAreaStruct | None, VmAreaStruct, bool]:
     """Make a VMA at the target that continues ``vma``, by merging or by copying it.
 
     An unfaulted VMA takes the page offset of its new place, so that it may merge there, even with
-    itself. Late 6.1.y and 6.12.y keep it from that under MREMAP_DONTUNMAP; no release here does.
+    itself; but not when the source is kept (MREMAP_DONTUNMAP), in the releases that rule it out
+    (``DontUnmap.REBASED``).
 
     Returns:
         The VMA at the target (None for -ENOMEM), the source VMA (another one if it merged into
@@ -62,7 +69,10 @@ def copy_vma(
         pgoff = addr
         faulted_in_anon_vma = False
 
-    new_vma = _merge_at_target(w, vma, addr, addr + length, pgoff)
+    avoid_self = (
+        keep_source and not faulted_in_anon_vma and w.kernel.dont_unmap is DontUnmap.REBASED
+    )
+    new_vma = _merge_at_target(w, vma, addr, addr + length, pgoff, avoid_self=avoid_self)
     if new_vma is not None:
         if new_vma.vm_start <= vma_start < new_vma.vm_end:
             if faulted_in_anon_vma and w.kernel.rmap_tree is not RmapTree.LIST:

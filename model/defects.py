@@ -240,7 +240,7 @@ _CATALOGUE = (
         introduced_in="of no release: 1583aa278f58 without its successor",
         fixed_in="v5.12",
         traits={"unlink_pointer": UnlinkPointer.STALE},
-        needs={"dont_unmap": (DontUnmap.UNLINKED,)},
+        needs={"dont_unmap": (DontUnmap.UNLINKED, DontUnmap.REBASED)},
         laws=("active-on-chain", "use-after-free", "num-active-vmas", "rmap-exact"),
     ),
     Defect(

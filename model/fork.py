@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from model.gup import unpin_user_page
 from model.locking import mmap_write_lock, mmap_write_unlock, vma_start_write
 from model.memory import copy_page_range, zap_page_range
 from model.mergeable import reusable_anon_vma
@@ -107,6 +108,8 @@ def _dup_vma(w: World, mm: MmStruct, mpnt: VmAreaStruct) -> int:
     if error:
         kmem_cache_free_vma(w, tmp)
         return -ENOMEM
+    if tmp.vm_flags & VM_WIPEONFORK and w.check_wiped is not None:
+        w.check_wiped(tmp)
     tmp.vm_flags &= ~VM_LOCKED
     if layer is not _ADJUST and w.kernel.fork_recovery is _LINKED_ONLY and not mas_preallocate(w):
         unlink_anon_vmas(w, tmp)
@@ -157,6 +160,11 @@ def copy_process(w: World, parent: MmStruct, name: str) -> int:
 
 
 def do_exit(w: World, mm: MmStruct) -> None:
-    """End a process: the last user of its mm goes (kernel/exit.c: exit_mm; mmput)."""
+    """End a process: the last user of its mm goes (kernel/exit.c: exit_mm; mmput).
+
+    What it had pinned is let go after that, with its files (exit_files).
+    """
     exit_mmap(w, mm)
     del w.mms[mm.name]
+    for place in [place for place in w.pins if place[0] == mm.name] if w.pins else ():
+        unpin_user_page(w, w.pins.pop(place).page)

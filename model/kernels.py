@@ -49,6 +49,9 @@ from model.vma_traits import (
     PinnedFork,
     ReadPin,
     SplitFailure,
+    SwapInWrite,
+    SwapPinned,
+    SwapReuse,
     VmaLayer,
     VmaLock,
     WipeOnFork,
@@ -85,6 +88,9 @@ class Kernel:
     adoption: Adoption
     shared_mapping: SharedMapping
     wp_reuse: WpReuse
+    swap_reuse: SwapReuse
+    swap_in_write: SwapInWrite
+    swap_pinned: SwapPinned
     pinned_fork: PinnedFork
     read_pin: ReadPin
     vma_layer: VmaLayer
@@ -151,6 +157,9 @@ V2_6_34 = Kernel(
     adoption=Adoption.SINGULAR_CHAIN,
     shared_mapping=SharedMapping.CHAIN_TAIL,
     wp_reuse=WpReuse.MAPCOUNT,
+    swap_reuse=SwapReuse.COUNTS,
+    swap_in_write=SwapInWrite.WRITE_FAULT,
+    swap_pinned=SwapPinned.UNMAPPED,
     pinned_fork=PinnedFork.SHARED,
     read_pin=ReadPin.AS_IS,
     vma_layer=VmaLayer.VMA_ADJUST,
@@ -235,6 +244,8 @@ V5_18 = V5_10.with_traits(
     "v5.18",
     source="6.1.192 with the changes since v5.18 taken back",
     unlink_pointer=UnlinkPointer.CLEARED,
+    swap_reuse=SwapReuse.REFCOUNT,
+    swap_pinned=SwapPinned.KEPT,
     dont_unmap=DontUnmap.UNLINKED,
     mremap_source=MremapSource.LOOKED_UP_FIRST,
 )
@@ -253,6 +264,7 @@ V6_1 = V5_19.with_traits(
     reuse=Reuse.NO_ACTIVE_VMA,
     vma_layer=VmaLayer.VMA_ADJUST_MAPLE,
     mprotect_upgrade=MprotectUpgrade.EXCLUSIVE,
+    dont_unmap=DontUnmap.REBASED,
 )
 
 V6_6 = V6_1.with_traits(
@@ -260,6 +272,7 @@ V6_6 = V6_1.with_traits(
     source="6.6",
     vma_layer=VmaLayer.VMA_MERGE,
     vma_lock=VmaLock.PER_VMA,
+    dont_unmap=DontUnmap.UNLINKED,
 )
 
 V6_12 = V6_6.with_traits(
@@ -268,12 +281,15 @@ V6_12 = V6_6.with_traits(
     fork_recovery=ForkRecovery.UP_TO_MARKER,
     vma_layer=VmaLayer.VMG,
     mprotect_account=MprotectAccount.DROPPED,
+    swap_in_write=SwapInWrite.WRITABLE,
+    dont_unmap=DontUnmap.REBASED,
 )
 
 V6_16 = V6_12.with_traits(
     "v6.16",
     source="6.16",
     merge_permission=MergePermission.FAULTED_SINGULAR,
+    dont_unmap=DontUnmap.UNLINKED,
 )
 
 V6_18 = V6_16.with_traits("v6.18", source="6.18", mremap_range=MremapRange.MANY_VMAS)

@@ -95,6 +95,16 @@ def are_anon_vmas_compatible(prev: VmAreaStruct, following: VmAreaStruct) -> boo
     )
 
 
+def _is_mergeable_anon_vma_or_noticed(
+    w: World, vma: VmAreaStruct, anon_vma: AnonVma | None, source: VmAreaStruct | None
+) -> bool:
+    if is_mergeable_anon_vma(w, vma, anon_vma, source):
+        return True
+    if w.check_merge_refused is not None:
+        w.check_merge_refused(vma, anon_vma)
+    return False
+
+
 def can_vma_merge_before(
     w: World,
     vma: VmAreaStruct,
@@ -104,11 +114,9 @@ def can_vma_merge_before(
     source: VmAreaStruct | None = None,
 ) -> bool:
     """Tell whether a range may be merged in front of ``vma``; ``pgoff`` is that of its end."""
-    return (
-        vma.vm_flags == vm_flags
-        and vma.vm_pgoff == pgoff
-        and is_mergeable_anon_vma(w, vma, anon_vma, source)
-    )
+    if vma.vm_flags != vm_flags or vma.vm_pgoff != pgoff:
+        return False
+    return _is_mergeable_anon_vma_or_noticed(w, vma, anon_vma, source)
 
 
 def can_vma_merge_after(
@@ -120,11 +128,9 @@ def can_vma_merge_after(
     source: VmAreaStruct | None = None,
 ) -> bool:
     """Tell whether a range that starts at ``pgoff`` may be merged behind ``vma``."""
-    return (
-        vma.vm_flags == vm_flags
-        and vma.vm_pgoff + vma.vm_end - vma.vm_start == pgoff
-        and is_mergeable_anon_vma(w, vma, anon_vma, source)
-    )
+    if vma.vm_flags != vm_flags or vma.vm_pgoff + vma.vm_end - vma.vm_start != pgoff:
+        return False
+    return _is_mergeable_anon_vma_or_noticed(w, vma, anon_vma, source)
 
 
 def anon_vma_compatible(a: VmAreaStruct, b: VmAreaStruct) -> bool:

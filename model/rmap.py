@@ -111,6 +111,8 @@ def __anon_vma_prepare(w: World, vma: VmAreaStruct) -> int:
             w.mark("neighbour-adopted")
         vma.anon_vma = anon_vma
         anon_vma_chain_link(w, vma, avc, anon_vma)
+        if w.kernel.root is _NO_ROOT:  # list_add here, list_add_tail elsewhere, to v2.6.35
+            anon_vma.rb_root.insert(0, anon_vma.rb_root.pop())
         if counters:
             anon_vma.num_active_vmas += 1
         elif w.kernel.accounting is _DEGREE:
@@ -341,6 +343,8 @@ def _unlink_in_one_pass(w: World, vma: VmAreaStruct) -> None:
         anon_vma_lock_write(w, anon_vma)
         anon_vma_interval_tree_remove(w, avc, anon_vma)
         empty = not anon_vma.rb_root
+        if anon_vma is vma.anon_vma:
+            mark_if_vacant(w, anon_vma)
         anon_vma_unlock_write(w, anon_vma)
         if empty:
             put_anon_vma(w, anon_vma)

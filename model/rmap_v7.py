@@ -2,8 +2,8 @@
 """anon_vma_clone, anon_vma_fork and unlink_anon_vmas as v7.0 rewrote them (mm/rmap.c).
 
 Links are allocated before anything is locked and put into the trees in a second pass, so that a
-failure has nothing to take out of a tree. Read in two third-party translations of a later
-mm/rmap.c, which agree with each other, and compared with recordings of the 7.0 cycle.
+failure has nothing to take out of a tree. Read in mm/rmap.c of the 7.0 cycle, at c17ee635fd3a,
+and compared with recordings of it; 3a206a8649f8 came later.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def anon_vma_clone(
 
     The source's chain is walked from its head and each link put at the head of the new one, so
     the copy is reversed. The second pass goes through the copy from its tail, that is in the
-    source's order; a fork reuses the first vacant anon_vma met there, the newest one.
+    source's order; a fork reuses the first vacant anon_vma met there, which is neither the oldest
+    nor the newest in general (docs/findings/v7.0-chain-order.md).
     """
     clone_begins(w, dst, src, operation)
     active = src.anon_vma

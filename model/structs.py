@@ -167,8 +167,9 @@ class Pte:
 class MmStruct:
     """``struct mm_struct``: ``mmap`` holds the VMAs by address, ``pgd`` the present PTEs.
 
-    ``swapped`` holds the swap entries, at other addresses than ``pgd``. ``name`` is the label of
-    the process that owns it.
+    ``swapped`` holds the swap entries, at other addresses than ``pgd``. ``has_pinned`` is
+    MMF_HAS_PINNED: the process has pinned a page at some time (v5.9 and later). ``name`` is the
+    label of the process that owns it.
     """
 
     name: str
@@ -179,6 +180,7 @@ class MmStruct:
     swapped: dict[int, SwapPte] = attrs.field(factory=dict, repr=False)
     map_count: int = 0
     mm_lock_seq: int = 0
+    has_pinned: bool = False
 
 
 @attrs.define(eq=False)
@@ -218,6 +220,8 @@ Place = tuple[str, int]
 """A process, by label, and a page number in it."""
 
 CloneCheck = Callable[[VmAreaStruct, VmAreaStruct, CloneOperation], None]
+MergeRefusedCheck = Callable[[VmAreaStruct, AnonVma | None], None]
+WipedCheck = Callable[[VmAreaStruct], None]
 FindMergeable = Callable[[VmAreaStruct], AnonVma | None]
 
 
@@ -236,6 +240,9 @@ class World:
         check_anon_vma_clone: Called at the entry of every ``anon_vma_clone``, as the function
             of that name is in 7.0; None switches it off. Like a VM_WARN_ON it lets the operation
             go on, and leaves what it saw in ``noticed``.
+        check_merge_refused: Called where a merge is refused for nothing but the anon_vmas, with the
+            VMA that would have grown and the anon_vma of what would have joined it.
+        check_wiped: Called with each VMA that fork has made of a VM_WIPEONFORK one.
         noticed: Violations seen inside the operation just executed.
         generation: Counts changes of the structure (anything but page table entries and page
             contents), so that a reader can skip what cannot have changed.
@@ -245,6 +252,7 @@ class World:
         pins: Pinned pages, by the process that holds the pin and the address it was taken at.
         references: References on anon_vmas held from outside, as KSM and migration hold them,
             by the process and address whose page they were taken for.
+        moves: What mremap moved in the operation just executed: from, to, length.
         failure: The operation just executed, if it failed for want of memory.
         allocations: Allocation attempts so far in the operation.
         fail_mask: Bit n makes the n-th allocation attempt of the operation fail.
@@ -263,6 +271,8 @@ class World:
     reused: list[ReuseEvent] = attrs.field(factory=list)
     expected: dict[str, dict[int, int]] = attrs.field(factory=dict)
     check_anon_vma_clone: CloneCheck | None = None
+    check_merge_refused: MergeRefusedCheck | None = None
+    check_wiped: WipedCheck | None = None
     noticed: list[ModelViolation] = attrs.field(factory=list)
     generation: int = 0
     pte_generation: int = 0
@@ -273,6 +283,7 @@ class World:
     swap_slots: dict[int, SwapSlot] = attrs.field(factory=dict)
     pins: dict[Place, Pin] = attrs.field(factory=dict)
     references: dict[Place, AnonVma] = attrs.field(factory=dict)
+    moves: list[tuple[int, int, int]] = attrs.field(factory=list)
     failure: Failure | None = None
     log: list[tuple[Any, ...]] | None = None
     find_mergeable_anon_vma: FindMergeable | None = None

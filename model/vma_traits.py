@@ -141,6 +141,31 @@ class WpReuse(Enum):
     """6c287605fd56 (in v5.19)."""
 
 
+class SwapReuse(Enum):
+    """How a page in the swap cache is told to have one user only."""
+
+    COUNTS = "by mapcount and swap count (reuse_swap_page)"
+    """Before v5.18; from v5.9 at swap-in only, a write fault then copies such a page."""
+    REFCOUNT = "by reference count, after the swap cache let go of it"
+    """c145e0b47c77 and 53a05ad9f21d (in v5.18)."""
+
+
+class SwapInWrite(Enum):
+    """When a page that comes back from swap and has one user is mapped writable."""
+
+    WRITE_FAULT = "at a write fault"
+    WRITABLE = "whenever the VMA permits it"
+    """Read in 6.12.117, not yet in 6.1.192; the commit was not found."""
+
+
+class SwapPinned(Enum):
+    """What page reclaim does with a pinned page that is not in the swap cache."""
+
+    UNMAPPED = "unmaps it; it stays in the swap cache"
+    KEPT = "nothing"
+    """feb889fb40fa (in v5.11)."""
+
+
 class PinnedFork(Enum):
     """What fork does with a page that the parent has pinned (FOLL_PIN)."""
 
@@ -197,6 +222,9 @@ class DontUnmap(Enum):
     """e346b3813067 (in v5.7)."""
     UNLINKED = "neither anon_vma nor links"
     """1583aa278f58 (in v5.12)."""
+    REBASED = "neither anon_vma nor links, and the page offset of its address"
+    """Nor does it merge with its own copy. A fix of 2026, read in Debian's 6.1.192 and 6.12.117;
+    the mainline commit was not found."""
 
 
 class MoveLocks(Enum):

@@ -6,6 +6,9 @@ acts. Memory is named by page number in an arena that is the same in every proce
 name depends on what happened before, so deleting an earlier operation never changes which
 process or page a later one means. (Labels for mappings would: after a split, a merge or a move
 "the mapping m1" is several VMAs, part of one, or elsewhere.)
+
+Memory can be made short for any operation: ``fail`` names the allocation attempts inside it that
+fail, counted from 0, retries included. A number beyond the last attempt has no effect.
 """
 
 from __future__ import annotations
@@ -36,6 +39,13 @@ class OpKind(StrEnum):
     MPROTECT = "mprotect"
     MADVISE = "madvise"
     MREMAP = "mremap"
+    DONTUNMAP = "dontunmap"
+    SWAP_OUT = "swap_out"
+    PIN = "pin"
+    UNPIN = "unpin"
+    GET = "get"
+    PUT = "put"
+    MIGRATE = "migrate"
 
 
 DESCRIPTIONS: dict[OpKind, str] = {
@@ -46,7 +56,14 @@ DESCRIPTIONS: dict[OpKind, str] = {
     OpKind.MUNMAP: "unmap a range, which may span mappings and holes",
     OpKind.MPROTECT: "make a range read-only or writable",
     OpKind.MADVISE: "dontneed, dontfork, dofork, wipeonfork, keeponfork on a range",
-    OpKind.MREMAP: "move a range within one mapping to another place (MREMAP_FIXED)",
+    OpKind.MREMAP: "move a range to another place (MREMAP_FIXED)",
+    OpKind.DONTUNMAP: "move a range's pages and keep its mapping (MREMAP_DONTUNMAP)",
+    OpKind.SWAP_OUT: "reclaim the page at a place: every mapping of it becomes a swap entry",
+    OpKind.PIN: "pin the page at a place for reading or writing, long-term (FOLL_PIN)",
+    OpKind.UNPIN: "drop the pin that was taken at a place",
+    OpKind.GET: "take a reference on the anon_vma of the page at a place, as KSM does",
+    OpKind.PUT: "drop the reference that was taken for a place, by whoever is left",
+    OpKind.MIGRATE: "move the page at a place to another frame: walk, replace every mapping",
 }
 
 FIELDS: dict[OpKind, tuple[str, ...]] = {
@@ -58,12 +75,23 @@ FIELDS: dict[OpKind, tuple[str, ...]] = {
     OpKind.MPROTECT: ("page", "pages", "prot"),
     OpKind.MADVISE: ("page", "pages", "advice"),
     OpKind.MREMAP: ("page", "pages", "target"),
+    OpKind.DONTUNMAP: ("page", "pages", "target"),
+    OpKind.SWAP_OUT: ("page",),
+    OpKind.PIN: ("page", "access"),
+    OpKind.UNPIN: ("page",),
+    OpKind.GET: ("page",),
+    OpKind.PUT: ("page",),
+    OpKind.MIGRATE: ("page",),
 }
 """The fields that each kind has besides ``op`` and ``process``; exactly these, in this order."""
 
 PROTS = ("r--", "rw-")
 ACCESSES = ("read", "write")
 ADVICES = ("dontneed", "dontfork", "dofork", "wipeonfork", "keeponfork")
+
+MAX_FAILING = 64
+"""Numbers of allocations that can be made to fail are below this."""
+
 CHOICES: dict[str, tuple[str, ...]] = {"prot": PROTS, "access": ACCESSES, "advice": ADVICES}
 
 
@@ -77,10 +105,11 @@ class Op:
         child: ``fork``: label of the new process.
         page: First page.
         pages: Length in pages.
-        target: ``mremap``: first page of the new place.
+        target: ``mremap``, ``dontunmap``: first page of the new place.
         prot: ``mmap``, ``mprotect``: "r--" or "rw-".
-        access: ``touch``: "read" or "write".
+        access: ``touch``, ``pin``: "read" or "write".
         advice: ``madvise``: one of ADVICES.
+        fail: Bit n makes the n-th allocation attempt inside the operation fail.
     """
 
     kind: OpKind
@@ -92,16 +121,38 @@ class Op:
     prot: str = ""
     access: str = ""
     advice: str = ""
+    fail: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the operation as a JSON object with just the fields of its kind."""
+        """Return the operation as a JSON object with just the fields of its kind.
+
+        ``fail_nth`` is there only if an allocation is to fail.
+        """
         fields: dict[str, Any] = {"op": self.kind.value, "process": self.process}
         for name in FIELDS[self.kind]:
             fields[name] = getattr(self, name)
+        if self.fail:
+            fields["fail_nth"] = list(self.fail_nth)
         return fields
+
+    @property
+    def fail_nth(self) -> tuple[int, ...]:
+        """Return the numbers of the allocation attempts that fail, ascending, from 0."""
+        return tuple([n for n in range(self.fail.bit_length()) if self.fail >> n & 1])
+
+    def failing(self, *nth: int) -> Op:
+        """Return the operation with just these allocation attempts failing."""
+        return attrs.evolve(self, fail=sum({1 << n for n in nth}))
 
     def __str__(self) -> str:
         """Return the operation as a reader would write it, ``p1 = fork(p0)``."""
+        shown = self._call()
+        if self.fail:
+            numbers = ", ".join(map(str, self.fail_nth))
+            shown += f" without allocation{'s' * (',' in numbers)} {numbers}"
+        return shown
+
+    def _call(self) -> str:
         if self.kind is OpKind.FORK:
             return f"{self.child} = fork({self.process})"
         arguments = [self.process]
@@ -114,9 +165,10 @@ class Op:
                 arguments.append(f"page {value}")
             elif name == "target":
                 arguments.append(f"to page {value}")
-            elif name != "access":
+            elif name != "access" or self.kind is not OpKind.TOUCH:
                 arguments.append(value)
-        return f"{self.access or self.kind.value}({', '.join(arguments)})"
+        called = self.access if self.kind is OpKind.TOUCH else self.kind.value
+        return f"{called}({', '.join(arguments)})"
 
 
 def mmap(process: str, page: int, pages: int = 1, prot: str = "rw-") -> Op:
@@ -162,3 +214,38 @@ def madvise(process: str, page: int, pages: int, advice: str) -> Op:
 def mremap(process: str, page: int, pages: int, target: int) -> Op:
     """Return an ``mremap``."""
     return Op(OpKind.MREMAP, process, page=page, pages=pages, target=target)
+
+
+def dontunmap(process: str, page: int, pages: int, target: int) -> Op:
+    """Return an ``mremap`` with MREMAP_DONTUNMAP."""
+    return Op(OpKind.DONTUNMAP, process, page=page, pages=pages, target=target)
+
+
+def swap_out(process: str, page: int) -> Op:
+    """Return a ``swap_out`` of the page that a process has at ``page``."""
+    return Op(OpKind.SWAP_OUT, process, page=page)
+
+
+def pin(process: str, page: int, access: str = "read") -> Op:
+    """Return a ``pin``."""
+    return Op(OpKind.PIN, process, page=page, access=access)
+
+
+def unpin(process: str, page: int) -> Op:
+    """Return an ``unpin`` of what was pinned at ``page``."""
+    return Op(OpKind.UNPIN, process, page=page)
+
+
+def get(process: str, page: int) -> Op:
+    """Return a ``get`` of the anon_vma of the page at ``page``."""
+    return Op(OpKind.GET, process, page=page)
+
+
+def put(process: str, page: int) -> Op:
+    """Return a ``put`` of what ``get`` took for ``page``."""
+    return Op(OpKind.PUT, process, page=page)
+
+
+def migrate(process: str, page: int) -> Op:
+    """Return a ``migrate`` of the page at ``page``."""
+    return Op(OpKind.MIGRATE, process, page=page)

@@ -10,6 +10,7 @@ writes store numbers of their own, so the comparison keeps which of them stands 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from model.errors import ModelViolation
 from model.kernels import Kernel
@@ -18,15 +19,23 @@ from strategies.ops import OpKind
 from subjects.difference import Difference, Leaf, leaves
 from subjects.model import ModelSubject
 from subjects.recording import Sequence, Step
-from subjects.state import State, renumber, state_of
+from subjects.state import (
+    PAGEMAP,
+    STRUCTURES,
+    State,
+    pagemap_of,
+    renumber,
+    renumber_pagemap,
+    state_of,
+)
 
 _COUNTERS = ("num_children", "num_active_vmas")
 _EXCLUSIVE = ("anon_exclusive",)
 
 
-def not_compared(kernel: Kernel) -> tuple[str, ...]:
-    """Return the recorded fields that are left out because this kernel does not have them."""
-    counters = () if kernel.has_counters else _COUNTERS
+def not_compared(kernel: Kernel, level: str = STRUCTURES) -> tuple[str, ...]:
+    """Return the fields recorded at a level that this kernel does not have: they are left out."""
+    counters = () if kernel.has_counters or level == PAGEMAP else _COUNTERS
     exclusive = () if kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE else _EXCLUSIVE
     return counters + exclusive
 
@@ -38,7 +47,7 @@ def compare_sequence(kernel: Kernel, sequence: Sequence) -> tuple[int, Differenc
         How many states were compared, the initial and the differing one included, and the
         difference, or None.
     """
-    run = _Run(kernel)
+    run = _Run(kernel, sequence.level)
     differing, recorded, model = run.compare(sequence.initial)
     done = 0
     for step in sequence.steps:
@@ -58,9 +67,10 @@ _Compared = tuple[list[Leaf], State, State | None]
 
 
 class _Run:
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, level: str) -> None:
         self.subject = ModelSubject(kernel)
-        self.left_out = not_compared(kernel)
+        self.pagemap = level == PAGEMAP
+        self.left_out = not_compared(kernel, level)
         self.values = {0: 0}  # What the file says where the model reads this number.
 
     def step(self, step: Step) -> _Compared:
@@ -84,13 +94,13 @@ class _Run:
 
     def compare(self, state: State) -> _Compared:
         try:
-            model = state_of(self.subject.world)
+            model = self.model_state()
         except ModelViolation as violation:
             return self.stopped(state, violation)
         missing = list(_dangling(state))
         if missing:
             return missing, state, model
-        recorded = renumber(state)
+        recorded = (renumber_pagemap if self.pagemap else renumber)(state)
         for world in (recorded, model):
             self.leave_out(world)
         differing = list(_unused(state, recorded, model))
@@ -98,9 +108,13 @@ class _Run:
             differing += leaves("", _by_start(recorded), _by_start(model))
         return differing, recorded, model
 
+    def model_state(self) -> State:
+        state = state_of(self.subject.world)
+        return pagemap_of(state) if self.pagemap else state
+
     def leave_out(self, world: State) -> None:
         if self.left_out:
-            for entry in (*world["anon_vmas"].values(), *world["frames"].values()):
+            for entry in (*world.get("anon_vmas", {}).values(), *world["frames"].values()):
                 for name in self.left_out:
                     entry.pop(name, None)
 
@@ -120,24 +134,33 @@ def _outcome_leaves(step: Step, ret: int | None) -> Iterator[Leaf]:
 
 def _dangling(state: State) -> Iterator[Leaf]:
     # A world has no reference to nothing, so the model cannot have this one.
-    processes = state["processes"].values()
-    vmas = [vma for process in processes for vma in process["vmas"]]
-    anon_vmas = [
-        *(name for vma in vmas for name in (*vma["chain"], vma["anon_vma"])),
-        *(frame["mapping"] for frame in state["frames"].values()),
-        *(entry[key] for entry in state["anon_vmas"].values() for key in ("root", "parent")),
-    ]
-    frames = [shown for process in processes for shown in process["ptes"].values()]
-    for part, names in (("anon_vmas", anon_vmas), ("frames", frames)):
-        for name in dict.fromkeys(names):
+    for part, names_of in _NAMES:
+        for name in dict.fromkeys(names_of(state) if part in state else ()):
             if name not in {None, "zero"} and str(name) not in state[part]:
                 yield Leaf(part, f"{name} is missing though something refers to it", "complete")
+
+
+def _anon_vma_names(state: State) -> Iterator[Any]:
+    for process in state["processes"].values():
+        for vma in process["vmas"]:
+            yield from (*vma["chain"], vma["anon_vma"])
+    yield from (frame["mapping"] for frame in state["frames"].values())
+    for entry in state["anon_vmas"].values():
+        yield from (entry["root"], entry["parent"])
+
+
+def _frame_names(state: State) -> Iterator[Any]:
+    for process in state["processes"].values():
+        yield from process["ptes"].values()
+
+
+_NAMES = (("anon_vmas", _anon_vma_names), ("frames", _frame_names))
 
 
 def _unused(state: State, recorded: State, model: State) -> Iterator[Leaf]:
     # What nothing refers to has no place in the common form and would be passed over.
     for part in ("anon_vmas", "frames"):
-        if len(state[part]) != len(recorded[part]):
+        if part in state and len(state[part]) != len(recorded[part]):
             what = f"{len(state[part])}, of which {len(recorded[part])} are referred to"
             yield Leaf(part, what, len(model[part]))
 

@@ -8,22 +8,29 @@ and is what the COW isolation law compares page tables with.
 
 from __future__ import annotations
 
+from model.anon_vma import put_anon_vma
 from model.errors import KernelOops
 from model.fork import copy_process, do_exit, mm_init
+from model.gup import pin_user_page, unpin_user_page
 from model.kernels import Kernel
 from model.madvise import Advice, sys_madvise
 from model.memory import access, load, store
+from model.migrate import unmap_and_move
 from model.mmap import sys_mmap, sys_munmap
 from model.mprotect import sys_mprotect
 from model.mremap import sys_mremap
+from model.page_rmap import page_get_anon_vma
+from model.picture import picture
+from model.reclaim import shrink_page
 from model.structs import (
-    EFAULT,
-    ENOMEM,
     VM_DONTCOPY,
     VM_READ,
     VM_WIPEONFORK,
     VM_WRITE,
+    Failure,
     MmStruct,
+    Page,
+    Pin,
     World,
 )
 from strategies.ops import FIRST_PROCESS, Op, OpKind
@@ -73,6 +80,12 @@ class ModelSubject:
             OpKind.MPROTECT: self._mprotect,
             OpKind.MADVISE: self._madvise,
             OpKind.MREMAP: self._mremap,
+            OpKind.DONTUNMAP: self._dontunmap,
+            OpKind.SWAP_OUT: self._swap_out,
+            OpKind.PIN: self._pin,
+            OpKind.UNPIN: self._unpin,
+            OpKind.GET: self._get,
+            OpKind.MIGRATE: self._migrate,
         }
 
     def apply(self, op: Op) -> int | None:
@@ -87,13 +100,20 @@ class ModelSubject:
             ModelViolation: The kernel did what no kernel may do.
         """
         world = self.world
+        world.failure = None
         mm = world.mms.get(op.process)
-        if mm is None:
+        if mm is None and op.kind is not OpKind.PUT:
             return None
         world.allocations = 0
         if world.reused:
             world.reused.clear()
+        if world.moves:
+            world.moves.clear()
         try:
+            if mm is None or op.kind is OpKind.PUT:
+                return self._put(op)
+            if op.fail:
+                return self._apply_failing(mm, op)
             return self._apply[op.kind](mm, op)
         except _OOPS as error:
             where = _model_frame(error)
@@ -101,6 +121,18 @@ class ModelSubject:
                 raise
             message = f"{where}: {error}"
             raise KernelOops(where.partition(" ")[0], message) from error
+
+    def _apply_failing(self, mm: MmStruct, op: Op) -> int | None:
+        world = self.world
+        before = picture(world, op.page, op.pages, op.target)
+        world.fail_mask = op.fail
+        try:
+            ret = self._apply[op.kind](mm, op)
+        finally:
+            world.fail_mask = 0
+        if ret is not None and ret < 0:
+            world.failure = Failure(op.process, op.kind.value, ret, before)
+        return ret
 
     def _mmap(self, mm: MmStruct, op: Op) -> int:
         return sys_mmap(self.world, mm, op.page, op.pages, _PROT[op.prot])
@@ -115,7 +147,15 @@ class ModelSubject:
             self.writes += 1
             store(self.world, mm, page, self.writes)
             self.world.expected[op.process][page] = self.writes
+            if self.world.pins:
+                self._write_to_pinned(op.process, mm.pgd[page].page)
         return error
+
+    def _write_to_pinned(self, process: str, page: Page | None) -> None:
+        # A pin shows what its own process stores into the page, wherever it maps it by now.
+        for (name, _), pin in self.world.pins.items():
+            if name == process and pin.page is page:
+                pin.expected = self.writes
 
     def _fork(self, mm: MmStruct, op: Op) -> int | None:
         world = self.world
@@ -157,17 +197,30 @@ class ModelSubject:
         return error
 
     def _mremap(self, mm: MmStruct, op: Op) -> int:
-        ret = sys_mremap(self.world, mm, op.page, op.pages, op.target)
-        memory = self.world.expected[op.process]
-        if ret == op.target:
-            moved = [
-                (page + op.target - op.page, memory.pop(page))
-                for page in range(op.page, op.page + op.pages)
-                if page in memory
-            ]
-            self._forget(op, op.target)
-            memory.update(moved)
-        elif ret in (-EFAULT, -ENOMEM):
+        return self._move(mm, op, dontunmap=False)
+
+    def _dontunmap(self, mm: MmStruct, op: Op) -> int:
+        return self._move(mm, op, dontunmap=True)
+
+    def _move(self, mm: MmStruct, op: Op, *, dontunmap: bool) -> int:
+        world = self.world
+        end, shift = op.page + op.pages, op.target - op.page
+        parts = [
+            (max(vma.vm_start, op.page), min(vma.vm_end, end))
+            for vma in mm.mmap
+            if vma.vm_start < end and vma.vm_end > op.page
+        ]
+        ret = sys_mremap(world, mm, op.page, op.pages, op.target, dontunmap=dontunmap)
+        if ret != op.target:
+            # How far a move of several VMAs came before it failed is the kernel's to say.
+            parts = [(old, old + length) for old, _, length in world.moves]
+        memory = world.expected[op.process]
+        for start, stop in parts:
+            moved = [(page + shift, memory.pop(page, None)) for page in range(start, stop)]
+            memory.update((page, number) for page, number in moved if number is not None)
+            for page in (page for page, number in moved if number is None):
+                memory.pop(page, None)
+        if ret != op.target:
             self._drop_unmapped(mm, op)
         return ret
 
@@ -178,3 +231,55 @@ class ModelSubject:
         for page in range(op.target, op.target + op.pages):
             if not any(vma.vm_start <= page < vma.vm_end for vma in mm.mmap):
                 memory.pop(page, None)
+
+    @staticmethod
+    def _page(mm: MmStruct, op: Op) -> Page | None:
+        pte = mm.pgd.get(op.page)
+        return None if pte is None else pte.page
+
+    def _swap_out(self, mm: MmStruct, op: Op) -> int | None:
+        page = self._page(mm, op)
+        return None if page is None else shrink_page(self.world, page)
+
+    def _migrate(self, mm: MmStruct, op: Op) -> int | None:
+        page = self._page(mm, op)
+        return None if page is None else unmap_and_move(self.world, page)
+
+    def _pin(self, mm: MmStruct, op: Op) -> int | None:
+        place = op.process, op.page
+        if place in self.world.pins:
+            return None
+        error, page = pin_user_page(self.world, mm, op.page, write=op.access == "write")
+        if page is not None:
+            content = self.world.expected[op.process].get(op.page, 0)
+            self.world.pins[place] = Pin(page, content)
+        return error
+
+    def _unpin(self, mm: MmStruct, op: Op) -> int | None:
+        pin = self.world.pins.pop((mm.name, op.page), None)
+        if pin is None:
+            return None
+        unpin_user_page(self.world, pin.page)
+        return 0
+
+    def _get(self, mm: MmStruct, op: Op) -> int | None:
+        place, page = (op.process, op.page), self._page(mm, op)
+        if page is None or place in self.world.references:
+            return None
+        anon_vma = page_get_anon_vma(page)
+        if anon_vma is None:
+            return None
+        self.world.references[place] = anon_vma
+        self.world.generation += 1
+        return 0
+
+    def _put(self, op: Op) -> int | None:
+        world = self.world
+        anon_vma = world.references.pop((op.process, op.page), None)
+        if anon_vma is None:
+            return None
+        if not anon_vma.rb_root:
+            world.mark("anon_vma-outlived-vmas")
+        world.generation += 1
+        put_anon_vma(world, anon_vma)
+        return 0

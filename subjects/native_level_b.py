@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from model.copy_vma import copy_vma
 from model.interval_tree import anon_vma_interval_tree_foreach
 from model.kernels import Kernel
 from model.locking import mmap_read_lock, mmap_read_unlock, mmap_write_lock, mmap_write_unlock
 from model.mergeable import find_vma_intersection, find_vma_prev, vma_lookup
 from model.mmap import vma_modify
-from model.mremap import copy_vma
 from model.page_rmap import linear_page_index, vma_address
 from model.rmap import anon_vma_fork, anon_vma_prepare, unlink_anon_vmas
 from model.slab import FreedAnonVma, kmem_cache_alloc_vma, kmem_cache_free_vma
@@ -35,9 +35,9 @@ from model.structs import (
 from model.vma_adjust import __split_vma as vma_adjust_split
 from model.vma_adjust import vma_merge
 from model.vma_common import vm_area_dup, vma_erase, vma_store
+from model.vma_prepare import __split_vma as vma_vmg_split
 from model.vma_traits import VmaLayer
 from model.vma_vmg import VmaMergeStruct, vma_merge_new_range
-from model.vma_vmg import __split_vma as vma_vmg_split
 from subjects.native import NativeDriver
 from subjects.recording_native import PAGE_SIZE
 from subjects.state import State

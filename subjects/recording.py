@@ -7,8 +7,8 @@ so nothing in it is believed: every field of every state is checked before anyon
 what the format does not know is an error rather than something that is silently not compared.
 Only the header may say more than the format asks for.
 
-There are two sources: a kernel in a virtual machine, whose sequences are read here, and the
-kernel's own functions run by themselves (``subjects.recording_native``).
+There are three sources: a kernel in a virtual machine and the kernel of a host, whose sequences
+are read here, and the kernel's own functions run by themselves (``subjects.recording_native``).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from subjects.recording_reader import (
     parse,
     within,
 )
-from subjects.state import State
+from subjects.state import PAGEMAP, STRUCTURES, State, in_pagemap
 
 __all__ = ["Header", "Recording", "RecordingError", "Sequence", "Step", "open_recording"]
 
 FORMAT = "anonvma-recording"
 VERSION = 1
 
-STRUCTURES = "structures"
-"""The level of recordings from virtual machines; those of native ones are A and B."""
+NATIVE_LEVELS = ("A", "B")
+"""The levels of native recordings; the others are in ``subjects.state``."""
 
 
 @attrs.frozen
@@ -54,7 +54,8 @@ class Header:
         kernel: The release that was recorded, "6.12.117".
         sequences: Number of sequences in the file.
         steps: Operations in each sequence, or None if the header does not say.
-        level: How much of the kernel ran: all of it ("structures"), or A or B of a native one.
+        level: How much was seen of a whole kernel ("structures" or "pagemap"), or how much of a
+            kernel ran ("A" or "B").
         first_seed: Seed of the first sequence of a native recording; they are consecutive.
     """
 
@@ -93,12 +94,14 @@ class Sequence:
         seed: Seed of the generator that chose the operations.
         initial: The state before the first one.
         steps: The operations.
+        level: How much of each state was seen: "structures" (all) or "pagemap".
     """
 
     line: int
     seed: int
     initial: State = attrs.field(repr=False)
     steps: tuple[Step, ...] = attrs.field(repr=False)
+    level: str = STRUCTURES
 
 
 @attrs.frozen
@@ -147,14 +150,26 @@ _FRAME = {
     **dict.fromkeys(("index", "mapcount", "refcount"), _ANY_INT),
     "anon_exclusive": (bool,),
 }
-_PROCESS = {"vmas": Each(_VMA), "ptes": Each((int, "zero"), dict)}
-_STATE = {
-    "processes": Each(_PROCESS, dict),
-    "anon_vmas": Each(_ANON_VMA, dict),
-    "frames": Each(_FRAME, dict),
+_PTES = Each((int, "zero"), dict)
+_STATES: dict[str, dict[str, object]] = {
+    STRUCTURES: {
+        "processes": Each({"vmas": Each(_VMA), "ptes": _PTES}, dict),
+        "anon_vmas": Each(_ANON_VMA, dict),
+        "frames": Each(_FRAME, dict),
+    },
+    PAGEMAP: {
+        "processes": Each({"vmas": Each(in_pagemap(_VMA)), "ptes": _PTES}, dict),
+        "frames": Each(in_pagemap(_FRAME), dict),
+    },
 }
-_STEP = {"op": (dict,), "ret": _ANY_INT, "errno": _ANY_INT, "state": _STATE}
-_SEQUENCE = {"seed": _ANY_INT, "initial": _STATE, "steps": Each(_STEP)}
+
+
+def _sequence_form(state: object) -> dict[str, object]:
+    step = {"op": (dict,), "ret": _ANY_INT, "errno": _ANY_INT, "state": state}
+    return {"seed": _ANY_INT, "initial": state, "steps": Each(step)}
+
+
+_SEQUENCES = {level: _sequence_form(state) for level, state in _STATES.items()}
 _COUNT = range(1, 1 << 31)
 _HEADER = {"kernel": (str,), "sequences": _COUNT, "ops_per_sequence": (int, None)}
 _NATIVE_HEADER = {"kernel": (str,), "seeds": (dict,), "ops_per_sequence": _COUNT}
@@ -188,7 +203,8 @@ def _header(raw: Any) -> Header:  # noqa: ANN401
         msg = f"{shown(raw['kernel'])} is no kernel release"
         raise Malformed(msg)
     if forms is _HEADER:
-        return Header(raw["kernel"], raw["sequences"], raw.get("ops_per_sequence"))
+        steps = raw.get("ops_per_sequence")
+        return Header(raw["kernel"], raw["sequences"], steps, raw["level"])
     seeds = raw["seeds"]
     with within("seeds"):
         check_fields(seeds, _SEEDS)
@@ -196,7 +212,7 @@ def _header(raw: Any) -> Header:  # noqa: ANN401
     return Header(raw["kernel"], count, steps, raw["level"], seeds["first"])
 
 
-_LEVELS = {"vm": (STRUCTURES,), "native": ("A", "B")}
+_LEVELS = {"vm": (STRUCTURES,), "host": (PAGEMAP,), "native": NATIVE_LEVELS}
 
 
 def _check_supported(header: dict[str, Any]) -> None:
@@ -205,10 +221,8 @@ def _check_supported(header: dict[str, Any]) -> None:
     levels = _LEVELS.get(source, ()) if isinstance(source, str) else ()
     if version != str(VERSION):
         msg = f"format version {shown(version)}, but version {VERSION} is what can be read"
-    elif level == "pagemap":
-        msg = "level 'pagemap' has no anon_vma structures to compare"
     elif not levels:
-        msg = f"source {shown(source)} is not read yet, only {' and '.join(map(repr, _LEVELS))} are"
+        msg = f"source {shown(source)} is not read yet, only {', '.join(map(repr, _LEVELS))} are"
     elif level not in levels:
         msg = f"unknown level {shown(level)}; {source!r} has {', '.join(levels)}"
     else:
@@ -235,8 +249,8 @@ def _sequences(
 
 
 def _any_sequence(line: int, raw: Any, header: Header, nth: int) -> Sequence | NativeSequence:  # noqa: ANN401
-    if header.level == STRUCTURES:
-        sequence: Sequence | NativeSequence = _sequence(line, raw)
+    if header.level in _SEQUENCES:
+        sequence: Sequence | NativeSequence = _sequence(line, raw, header.level)
     else:
         sequence = native_sequence(line, raw, header.level, header.first_seed + nth)
     if header.steps is not None and len(sequence.steps) != header.steps:
@@ -245,14 +259,14 @@ def _any_sequence(line: int, raw: Any, header: Header, nth: int) -> Sequence | N
     return sequence
 
 
-def _sequence(line: int, raw: Any) -> Sequence:  # noqa: ANN401
-    check(raw, _SEQUENCE)
+def _sequence(line: int, raw: Any, level: str) -> Sequence:  # noqa: ANN401
+    check(raw, _SEQUENCES[level])
     steps = []
     for index, step in enumerate(raw["steps"]):
         with within("steps", index, "op"):
             op, value = _op(step["op"])
         steps.append(Step(op, value, step["ret"], step["errno"], step["state"]))
-    return Sequence(line, raw["seed"], raw["initial"], tuple(steps))
+    return Sequence(line, raw["seed"], raw["initial"], tuple(steps), level)
 
 
 def _op(raw: dict[str, Any]) -> tuple[Op, int]:

@@ -9,6 +9,7 @@ page may be held once more by a per-CPU batch) and the order within an interval 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from model.structs import (
@@ -25,6 +26,14 @@ from model.structs import (
 )
 
 State = dict[str, Any]
+
+STRUCTURES = "structures"
+"""The level of recordings that show a state as it is."""
+
+PAGEMAP = "pagemap"
+"""The level of recordings that show what every process can read in /proc."""
+
+_NOT_IN_PROC = frozenset(("pgoff", "anon_vma", "chain", "mapping", "index", "refcount"))
 
 _FLAGS = ((VM_ACCOUNT, "account"), (VM_DONTCOPY, "dontfork"), (VM_WIPEONFORK, "wipeonfork"))
 _PROT = ((VM_READ, "r"), (VM_WRITE, "w"), (VM_EXEC, "x"))
@@ -193,3 +202,33 @@ def renumber(state: State) -> State:
             "tree": sorted([list(entry) for entry in recorded["tree"]]),
         }
     return {"processes": processes, "anon_vmas": anon_vmas, "frames": frames}
+
+
+def in_pagemap(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a VMA or a frame that a state of level "pagemap" has."""
+    return {name: value for name, value in entry.items() if name not in _NOT_IN_PROC}
+
+
+def pagemap_of(state: State) -> State:
+    """Return what level "pagemap" shows of a state: VMAs by range, page tables, map counts."""
+    processes = {
+        number: {"vmas": [in_pagemap(vma) for vma in process["vmas"]], "ptes": process["ptes"]}
+        for number, process in state["processes"].items()
+    }
+    frames = {name: in_pagemap(frame) for name, frame in state["frames"].items()}
+    return {"processes": processes, "frames": frames}
+
+
+def renumber_pagemap(state: State) -> State:
+    """Return a recorded state of level "pagemap" with canonical ids, as ``pagemap_of`` has them.
+
+    Raises:
+        KeyError, TypeError, ValueError: The state lacks a field or has one of a wrong type.
+    """
+    not_seen: State = {"anon_vma": None, "chain": [], "mapping": None, "index": None}
+    frames = {name: {**frame, **not_seen} for name, frame in state["frames"].items()}
+    processes = {
+        number: {**process, "vmas": [{**vma, **not_seen} for vma in process["vmas"]]}
+        for number, process in state["processes"].items()
+    }
+    return pagemap_of(renumber({"processes": processes, "anon_vmas": {}, "frames": frames}))

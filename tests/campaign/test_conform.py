@@ -13,7 +13,9 @@ from campaign.errors import UsageError
 from model.errors import KernelWarning
 from subjects.model import ModelSubject
 
-RECORDINGS = Path(__file__).resolve().parent.parent / "recordings/vm"
+ALL = Path(__file__).resolve().parent.parent / "recordings"
+RECORDINGS = ALL / "vm"
+HOST = ALL / "host/6.18.44-process-heavy.ndjson.gz"
 EMPTY = {"processes": {}, "anon_vmas": {}, "frames": {}}
 COMMITTED = sorted(RECORDINGS.iterdir())
 MERGE_HEAVY = RECORDINGS / "6.1.192-merge-heavy.ndjson.gz"
@@ -83,6 +85,8 @@ def test_every_recorded_state_agrees(run_json, path):
                 "not_compared": [],
                 "sequences": 60,
                 "states": 2460,
+                "return_codes": 2400,
+                "allocations": 0,
                 "differing_sequences": 0,
                 "differences": [],
                 "error": None,
@@ -92,6 +96,8 @@ def test_every_recorded_state_agrees(run_json, path):
             "files": 1,
             "sequences": 60,
             "states": 2460,
+            "return_codes": 2400,
+            "allocations": 0,
             "differences": 0,
             "unreadable": 0,
         },
@@ -99,28 +105,44 @@ def test_every_recorded_state_agrees(run_json, path):
     }
 
 
+def test_every_state_of_the_host_agrees(run):
+    """What a running 6.18 showed in /proc agrees with v6.18; the line says how much that was."""
+    code, out, err = run(HOST)
+    counts = "60 sequences, 2460 states, 2400 return codes compared, 0 differences"
+    assert (code, err) == (0, [])
+    assert out[0] == f"{HOST}: 6.18.44 level pagemap on v6.18: {counts}"
+    assert [path.name for path in HOST.parent.iterdir()] == [HOST.name]
+
+
+def test_a_difference_in_a_pagemap_shows_what_is_in_one(run):
+    """Worlds of level pagemap are written without what was not recorded."""
+    code, out, _ = run("--on", "v6.1", HOST)
+    assert code == 1
+    assert "16 differences" in out[0]
+    assert "    -   vma [52,53) r--" in out
+    assert "    +   vma [52,53) r-- account" in out
+    assert "      F0  mapcount 1  anon_exclusive True" in out
+    assert not any("anon_vma" in line or "pgoff" in line for line in out)
+
+
 def test_a_file_is_one_line_and_the_total_another(run, edited):
     """Files that agree are reported in a line each, followed by the totals."""
     path = edited(lambda lines: None)
-    assert run(path, path) == (
-        0,
-        [
-            f"{path}: 6.1.192 on v6.1: 3 sequences, 123 states compared, 0 differences",
-            f"{path}: 6.1.192 on v6.1: 3 sequences, 123 states compared, 0 differences",
-            "total: 2 files, 6 sequences, 246 states compared, 0 differences",
-        ],
-        [],
-    )
+    line = f"{path}: 6.1.192 on v6.1: 3 sequences, 123 states, 120 return codes compared"
+    total = "total: 2 files, 6 sequences, 246 states, 240 return codes compared"
+    lines = [f"{counts}, 0 differences" for counts in (line, line, total)]
+    assert run(path, path) == (0, lines, [])
 
 
 def test_another_kernel_differs(run):
     """The rules of v6.12 do not fit 26 of 60 sequences of 6.1; three are printed in full."""
     code, out, err = run("--on", "v6.12", MERGE_HEAVY)
     assert (code, err) == (1, [])
-    assert out[0].endswith("6.1.192 on v6.12: 60 sequences, 1681 states compared, 26 differences")
+    counts = "60 sequences, 1681 states, 1621 return codes compared, 26 differences"
+    assert out[0] == f"{MERGE_HEAVY}: 6.1.192 on v6.12: {counts}"
     assert sum(line.startswith("  seed ") for line in out) == 3
     assert "  and 23 more differences in this file" in out
-    assert out[-1] == "total: 1 file, 60 sequences, 1681 states compared, 26 differences"
+    assert out[-1] == f"total: 1 file, {counts}"
 
 
 def test_a_difference_is_both_worlds_in_the_kernels_words(run, edited):
@@ -249,7 +271,7 @@ def test_a_kernel_without_counters_says_what_was_not_compared(run, run_json, edi
     """With a kernel of the degree era the fields it lacks are left out, and named."""
     path = edited(lambda lines: None, keep=1)
     code, out, _ = run("--on", "v5.18", path)
-    counts = "1 sequence, 41 states compared, 0 differences"
+    counts = "1 sequence, 41 states, 40 return codes compared, 0 differences"
     left_out = "not compared: num_children, num_active_vmas, anon_exclusive"
     assert code == 0
     assert out[0] == f"{path}: 6.1.192 on v5.18: {counts}; {left_out}"
@@ -299,7 +321,8 @@ def test_a_release_without_model_needs_on(run, edited):
     (line,) = err
     assert line.startswith(f"anonvma: {path}:line 1: {what} (")
     assert all(name in line for name in names.split(", "))
-    assert out == ["total: 1 file, 0 sequences, 0 states compared, 0 differences, 1 unreadable"]
+    counts = "0 sequences, 0 states, 0 return codes compared, 0 differences"
+    assert out == [f"total: 1 file, {counts}, 1 unreadable"]
     assert run("--on", "v6.1", path)[0] == 0
 
 
@@ -312,8 +335,8 @@ def drop_last(lines):
     ("edit", "what"),
     [
         (lambda lines: lines[0].update(format="anonvma-recording/2"), "line 1: format version '2'"),
-        (lambda lines: lines[0].update(level="pagemap"), "line 1: level 'pagemap' has no"),
-        (lambda lines: lines[0].update(source="host"), "line 1: source 'host' is not read yet"),
+        (lambda lines: lines[0].update(level="pagemap"), "line 1: unknown level 'pagemap'"),
+        (lambda lines: lines[0].update(source="kvm"), "line 1: source 'kvm' is not read yet"),
         (lambda lines: lines[2].pop("seed"), "line 3: 'seed' is missing"),
         (lambda lines: lines[2]["steps"].pop(), "line 3: 39 steps, though the header says 40"),
         (drop_last, "line 3: the file ends after 2 of 3 sequences"),
@@ -352,11 +375,10 @@ def test_an_unreadable_file_does_not_stop_the_others(run, run_json, edited, tmp_
         f"anonvma: {bad}:line 4: [] is not an object",
         f"anonvma: {tmp_path}/none: No such file or directory",
     ]
-    counts = "2 sequences, 43 states compared, 1 difference, unreadable from there on"
-    assert out[0] == f"{bad}: 6.1.192 on v6.1: {counts}"
-    assert out[-1] == (
-        "total: 3 files, 62 sequences, 2503 states compared, 1 difference, 2 unreadable"
-    )
+    counts = "2 sequences, 43 states, 41 return codes compared, 1 difference"
+    assert out[0] == f"{bad}: 6.1.192 on v6.1: {counts}, unreadable from there on"
+    counts = "62 sequences, 2503 states, 2441 return codes compared, 1 difference"
+    assert out[-1] == f"total: 3 files, {counts}, 2 unreadable"
     code, document = run_json(bad)
     assert code == 2
     assert document["files"][0]["error"] == f"{bad}:line 4: [] is not an object"
@@ -378,7 +400,8 @@ def test_ctrl_c_still_gives_the_totals(run, run_json, edited, monkeypatch):
     monkeypatch.setattr(conform, "compare_file", interrupt)
     code, out, _ = run(path, path)
     assert code == 130
-    assert out[-1] == "total: 2 files, 3 sequences, 123 states compared, 0 differences, interrupted"
+    counts = "3 sequences, 123 states, 120 return codes compared, 0 differences"
+    assert out[-1] == f"total: 2 files, {counts}, interrupted"
     code, document = run_json(path, path)
     assert (code, document["interrupted"]) == (130, True)
 

@@ -69,6 +69,12 @@ def edited(tmp_path):
     return edited
 
 
+def allocations_in(path):
+    """How many attempts to allocate stand in a file."""
+    lines = gzip.decompress(path.read_bytes()).splitlines()[1:]
+    return sum(len(step["allocs"]) for line in lines for step in json.loads(line)["steps"])
+
+
 def test_the_recordings_are_there():
     """Nine versions at level A, three of them at level B."""
     level_a = {f"{kernel}-A-{name}" for kernel in MODELS for name in ("forkexit", "multivma")}
@@ -81,7 +87,7 @@ def test_the_recordings_are_there():
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name.removesuffix(".ndjson.gz"))
 def test_every_recorded_outcome_agrees(run_json, path):
-    """All that came of each of the 1,600 operations of each file agrees with its model."""
+    """All that came of each of the 1,600 operations agrees, and nothing in a file is left out."""
     code, document = run_json(path)
     kernel, level = next(
         (kernel, level)
@@ -99,6 +105,8 @@ def test_every_recorded_outcome_agrees(run_json, path):
             "not_compared": [],
             "sequences": 40,
             "states": 1600,
+            "return_codes": 1600,
+            "allocations": allocations_in(path),
             "differing_sequences": 0,
             "differences": [],
             "error": None,
@@ -109,7 +117,8 @@ def test_every_recorded_outcome_agrees(run_json, path):
 def test_a_file_is_one_line(run):
     """The line of a native recording says its level."""
     code, out, err = run(FORK_FAIL)
-    counts = "40 sequences, 1600 states compared, 0 differences"
+    compared = "40 sequences, 1600 states, 1600 return codes, 2400 allocations compared"
+    counts = f"{compared}, 0 differences"
     assert (code, err) == (0, [])
     assert out == [
         f"{FORK_FAIL}: 6.12.117 level A on v6.12: {counts}",
@@ -124,7 +133,7 @@ def test_another_kernel_differs(run):
     left_out = "not compared: degree, num_children, num_active_vmas"
     assert code == 1
     assert out[0].startswith(f"{path}: 4.0.5 level A on v6.1: 40 sequences, ")
-    assert out[0].endswith(f" states compared, 37 differences; {left_out}")
+    assert out[0].endswith(f" allocations compared, 37 differences; {left_out}")
     assert "  and 34 more differences in this file" in out
 
 

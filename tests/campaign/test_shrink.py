@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from campaign.execute import Finding, execute, find
 from campaign.shrink import shrink
-from campaign.shrink_passes import cost, families, regions
+from campaign.shrink_passes import cost
 from campaign.store import recorded, save_trace
 from model.kernels import KERNELS
 from strategies.mix import generate
@@ -287,42 +287,6 @@ class TestQuality:
         kinds = [op.kind for op in result.ops[2:]]
         assert kinds == [OpKind.FORK, OpKind.EXIT] * (len(kinds) // 2) + [OpKind.FORK]
         assert len(result.ops) == 19
-
-
-class TestPasses:
-    """Single passes on lists that need them."""
-
-    def test_another_familys_operations_go_at_once(self):
-        """A subtree of processes that the failing one does not descend from is one candidate."""
-        own = (mmap("p0", 0), fork("p0", "d"))
-        other = (fork("p0", "a"), fork("a", "b"), write("b", 0), fork("b", "c"), exit_("a"))
-        last = munmap("d", 0)
-        assert (*own, last) in list(families((*own, *other, last)))
-
-    def test_memory_far_away_goes_at_once(self):
-        """A region of memory that no operation reaches out of is one candidate."""
-        near = (mmap("p0", 0, 2), write("p0", 1))
-        far = (mmap("p0", 100, 5), mremap("p0", 100, 1, 200), write("p0", 200))
-        assert (*near, fork("p0", "p1")) in list(regions((*far, *near, fork("p0", "p1"))))
-
-    def test_pages_that_differ_stay_different(self):
-        """The arena is contracted without making two pages one that the finding tells apart."""
-
-        def predicate(ops):
-            pages = {op.page for op in ops if op.kind is OpKind.TOUCH}
-            return finding(len(ops) - 1) if len(pages) > 1 else None
-
-        result = shrink([mmap("p0", 40, 600), write("p0", 70), read("p0", 500)], predicate)
-        assert result.ops == (read("p0", 0), read("p0", 1))
-
-    def test_an_operation_may_pass_to_an_older_process(self):
-        """What a child need not do itself, its parent does, and the fork is gone."""
-
-        def predicate(ops):
-            return finding(len(ops) - 1) if sum(op.pages for op in ops) >= 3 else None
-
-        result = shrink([fork("p0", "p1"), mmap("p1", 3, 4), exit_("p1")], predicate)
-        assert {op.process for op in result.ops} == {"p0"}
 
 
 class TestCommand:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The VMA layers of the releases, and which allocation of an operation is to fail."""
 
-from model.traits import Accounting, ForkSharing
+from model.traits import Accounting, CloneAlloc, ForkSharing
 from model.vma_traits import VmaLayer
 from tests.model.worlds import Machine, users
+
+VMA, POLICY, AVC, TREE_NODE = "vm_area_struct", "mempolicy", "anon_vma_chain", "vma_tree_prealloc"
+"""What an operation allocates, by the names that ``caches_of`` gives."""
 
 
 def has_list(kernel):
@@ -14,6 +17,11 @@ def has_list(kernel):
 def has_maple_tree(kernel):
     """Whether a kernel keeps its VMAs in a maple tree, which allocates."""
     return not has_list(kernel)
+
+
+def has_vmg(kernel):
+    """Whether a kernel merges with struct vma_merge_struct: from v6.12."""
+    return kernel.vma_layer is VmaLayer.VMG
 
 
 def adjusts(kernel):
@@ -41,10 +49,18 @@ def forks_lawfully(kernel):
     return kernel.fork_sharing is ForkSharing.ABSENT and kernel.name != "textbook"
 
 
+def forking(kernel, *ops):
+    """A machine for forks of VMAs that share an anon_vma, which v5.5 does not do lawfully."""
+    m = Machine(kernel)
+    m.lawful = forks_lawfully(kernel)
+    m.do(*ops)
+    return m
+
+
 def has_users(machine, name, number):
-    """Whether an anon_vma has so many users, or its kernel does not count them."""
-    kernel = machine.world.kernel
-    return kernel.accounting is Accounting.NONE or users(machine.named(name)) == number
+    """Whether an anon_vma counts so many users, or none in a kernel that does not count them."""
+    counts = machine.world.kernel.accounting is not Accounting.NONE
+    return users(machine.named(name)) == (number if counts else 0)
 
 
 def caches_of(kernel, setup, op):
@@ -58,8 +74,9 @@ def caches_of(kernel, setup, op):
 def masks_of(kernel, setup, op, cache):
     """For each allocation from one cache, the mask that makes it fail.
 
-    A link is asked for twice, first without sleeping: its mask has both.
+    From v3.0 to v6.19 a clone asks for a link twice, first without sleeping: its mask has both.
     """
     caches = caches_of(kernel, setup, op)
-    bits = 3 if cache == "anon_vma_chain" else 1
+    twice = cache == AVC and kernel.clone_alloc is CloneAlloc.NOWAIT_FIRST
+    bits = 0b11 if twice else 0b1
     return [bits << at for at, name in enumerate(caches) if name == cache]

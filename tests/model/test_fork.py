@@ -7,8 +7,9 @@ from model import fork as fork_module
 from model import mmap as mmap_module
 from model.errors import UseAfterFree
 from model.structs import ENOMEM, VM_DONTCOPY, VM_LOCKED, VM_WIPEONFORK
-from model.vma_traits import VmaLayer, VmaLock, WpReuse
-from strategies.ops import exit_, fork, madvise, mmap, read, write
+from model.vma_traits import ForkRecovery, VmaLock, WipeOnFork, WpReuse
+from strategies.ops import exit_, fork, madvise, mmap, mprotect, read, write
+from tests.model.layers import POLICY, TREE_NODE, VMA, caches_of, forking, has_maple_tree
 from tests.model.worlds import (
     Machine,
     allocations_of,
@@ -26,12 +27,22 @@ FAULTED = (mmap("p0", 0, 3), write("p0", 0))
 
 def can_wipe(kernel):
     """Whether a kernel knows MADV_WIPEONFORK."""
-    return kernel.wipe_on_fork.name != "ABSENT"
+    return kernel.wipe_on_fork is not WipeOnFork.ABSENT
 
 
-def has_maple_tree(kernel):
-    """Whether a kernel keeps its VMAs in a maple tree, which allocates."""
-    return kernel.vma_layer is not VmaLayer.VMA_ADJUST
+def prepares_wiped(kernel):
+    """Whether a VMA that fork empties gets an anon_vma at once."""
+    return kernel.wipe_on_fork is WipeOnFork.PREPARED
+
+
+def leaves_wiped_unfaulted(kernel):
+    """Whether a VMA that fork empties has no anon_vma."""
+    return kernel.wipe_on_fork is WipeOnFork.UNFAULTED
+
+
+def copies_the_tree(kernel):
+    """Whether fork copies the parent's maple tree first, from v6.8 on."""
+    return kernel.fork_recovery is not ForkRecovery.LINKED_ONLY
 
 
 class TestVmas:
@@ -51,13 +62,13 @@ class TestVmas:
     @every_kernel
     def test_a_dontfork_vma_is_absent_in_the_child(self, kernel):
         """A VMA with VM_DONTCOPY has no counterpart in the child."""
-        m = Machine(kernel, *FAULTED, madvise("p0", 1, 1, "dontfork"), fork("p0", "p1"))
+        m = forking(kernel, *FAULTED, madvise("p0", 1, 1, "dontfork"), fork("p0", "p1"))
         assert m.vma("p0", 1).vm_flags & VM_DONTCOPY
         assert m.ranges("p0") == [(0, 1), (1, 2), (2, 3)]
         assert m.ranges("p1") == [(0, 1), (2, 3)]
         assert m.mm("p1").map_count == 2
 
-    @each_kernel(can_wipe)
+    @each_kernel(leaves_wiped_unfaulted)
     def test_a_wipeonfork_vma_reaches_the_child_empty(self, kernel):
         """With VM_WIPEONFORK the child's VMA has no anon_vma, no chain and no page."""
         m = Machine(kernel, *FAULTED, madvise("p0", 0, 3, "wipeonfork"), fork("p0", "p1"))
@@ -66,13 +77,41 @@ class TestVmas:
         assert m.tree(m.named("AV0")) == ["p0"]
         assert m.world.marks["wiped-on-fork"] == 1
 
+    @each_kernel(prepares_wiped)
+    def test_a_wiped_vma_was_prepared_at_first(self, kernel):
+        """To v5.6 the child's VMA has an anon_vma of its own, unrelated to the parent's."""
+        m = Machine(kernel, *FAULTED, madvise("p0", 0, 3, "wipeonfork"), fork("p0", "p1"))
+        assert m.ranges("p1") == [(0, 3)]
+        assert (m.own("p1"), m.chain("p1"), m.mm("p1").pgd) == ("AV1", ["AV1"], {})
+        assert m.vma("p1").anon_vma.root is m.vma("p1").anon_vma
+        assert m.tree(m.named("AV0")) == ["p0"]
+        assert m.world.marks["wiped-on-fork"] == 1
+
+    @each_kernel(prepares_wiped)
+    def test_a_wiped_vma_may_have_adopted_from_the_parent(self, kernel):
+        """Its neighbours still are the parent's, so it may adopt an anon_vma of the parent's."""
+        m = Machine(kernel, *FAULTED, mprotect("p0", 0, 1, "r--"))
+        m.do(madvise("p0", 0, 3, "wipeonfork"))
+        m.lawful = False
+        m.do(fork("p0", "p1"))
+        assert [m.chain("p1", page) for page in (0, 1)] == [["AV0"], ["AV0"]]
+
+    @each_kernel(prepares_wiped)
+    @pytest.mark.parametrize("nth", [2, 3])
+    def test_a_wiped_vma_needs_memory(self, kernel, nth):
+        """Preparing the child's VMA allocates link and anon_vma, and without them fork fails."""
+        m = Machine(kernel, *FAULTED, madvise("p0", 0, 3, "wipeonfork"))
+        before = snapshot(m.world)
+        assert m.failing(1 << nth, fork("p0", "p1")) == -ENOMEM
+        assert snapshot(m.world) == before
+
     @each_kernel(can_wipe)
     def test_wipeonfork_is_inherited(self, kernel):
         """The child's VMA has VM_WIPEONFORK again, and wipes for the grandchild."""
         m = Machine(kernel, *FAULTED, madvise("p0", 0, 3, "wipeonfork"), fork("p0", "p1"))
         m.do(write("p1", 0), fork("p1", "p2"))
         assert m.vma("p2").vm_flags & VM_WIPEONFORK
-        assert (m.own("p2"), m.mm("p2").pgd) == ("-", {})
+        assert (m.own("p2"), m.mm("p2").pgd) == ("AV2" if prepares_wiped(kernel) else "-", {})
 
     @every_kernel
     def test_locked_memory_is_not_inherited(self, kernel):
@@ -170,15 +209,17 @@ class TestLocks:
 class TestFailure:
     @every_kernel
     def test_the_number_of_allocations(self, kernel):
-        """A fork of an unfaulted VMA allocates the VMA and what its maple tree needs."""
-        count = {"v6.1": 3, "v6.12": 2}.get(kernel.name, 1)
-        assert allocations_of(kernel, (mmap("p0", 0),), fork("p0", "p1")) == count
+        """A fork of an unfaulted VMA allocates the VMA, its policy and what a maple tree needs."""
+        tree = [TREE_NODE] * has_maple_tree(kernel)
+        link = [] if copies_the_tree(kernel) else tree
+        expected = [*tree, VMA, POLICY, *link]
+        assert caches_of(kernel, (mmap("p0", 0),), fork("p0", "p1")) == expected
 
     @every_kernel
     def test_leaving_out_a_vma_allocates_in_a_copied_tree_only(self, kernel):
-        """v6.12 copies the tree first, so dropping a VM_DONTCOPY VMA from it may fail."""
+        """From v6.8 on the tree is copied first, so dropping a VM_DONTCOPY VMA from it may fail."""
         setup = (mmap("p0", 0), madvise("p0", 0, 1, "dontfork"))
-        count = {"v6.1": 1, "v6.12": 2}.get(kernel.name, 0)
+        count = has_maple_tree(kernel) + copies_the_tree(kernel)
         assert allocations_of(kernel, setup, fork("p0", "p1")) == count
         for mask in masks(count)[:-1]:
             m = Machine(kernel, *setup)

@@ -15,8 +15,9 @@ from model.interval_tree import (
 )
 from model.kernels import V6_12
 from model.locking import anon_vma_lock_write, anon_vma_unlock_write
+from model.traits import RmapTree
 from strategies.ops import fork, mmap, mprotect, munmap, write
-from tests.model.worlds import Machine, every_release
+from tests.model.worlds import Machine, each_kernel, every_release
 
 THREE_PARTS = (mmap("p0", 4, 6), write("p0", 4), mprotect("p0", 6, 2, "r--"))
 """One faulted mapping of six pages from page 4, split into three VMAs of two pages."""
@@ -27,11 +28,23 @@ def keys(anon_vma):
     return [(avc_start_pgoff(avc), avc_last_pgoff(avc)) for avc in anon_vma.rb_root]
 
 
-@every_release
+def has_tree(kernel):
+    """Whether an anon_vma holds its VMAs in a tree by page offset, from v3.7 on."""
+    return kernel.rmap_tree is RmapTree.INTERVAL_TREE
+
+
+@each_kernel(has_tree)
 def test_entries_are_in_ascending_order(kernel):
     """A walk meets the VMAs of a tree by their first page offset, wherever they were split."""
     m = Machine(kernel, *THREE_PARTS)
     assert keys(m.named("AV0")) == [(4, 5), (6, 7), (8, 9)]
+
+
+@each_kernel(lambda kernel: not has_tree(kernel))
+def test_a_list_is_in_order_of_insertion(kernel):
+    """Before v3.7 a walk meets the old VMA, then what was split off below it, then above it."""
+    m = Machine(kernel, *THREE_PARTS)
+    assert keys(m.named("AV0")) == [(6, 7), (4, 5), (8, 9)]
 
 
 @every_release
@@ -43,12 +56,21 @@ def test_equal_keys_are_in_order_of_insertion(kernel):
 
 
 @every_release
-def test_a_changed_range_moves_behind_its_equals(kernel):
-    """A VMA whose end moved was taken out and put in again, behind its own child's VMA."""
+def test_where_a_changed_range_goes(kernel):
+    """A VMA whose end moved goes behind its own child's VMA in a tree, and stays in a list."""
     m = Machine(kernel, mmap("p0", 0, 2), write("p0", 0), fork("p0", "p1"))
     assert m.tree(m.named("AV0")) == ["p0", "p1"]
     m.do(munmap("p0", 1))
-    assert m.tree(m.named("AV0")) == ["p1", "p0"]
+    assert m.tree(m.named("AV0")) == (["p1", "p0"] if has_tree(kernel) else ["p0", "p1"])
+    assert keys(m.named("AV0")) == ([(0, 1), (0, 0)] if has_tree(kernel) else [(0, 0), (0, 1)])
+
+
+@every_release
+def test_a_changed_range_is_known_under_its_new_key(kernel):
+    """Tree or list, an entry remembers the range that its VMA has after the change."""
+    m = Machine(kernel, mmap("p0", 0, 3), write("p0", 0), munmap("p0", 2), munmap("p0", 0))
+    (avc,) = m.named("AV0").rb_root
+    assert (avc.cached_vma_start, avc.cached_vma_last) == (1, 1)
 
 
 @pytest.mark.parametrize(

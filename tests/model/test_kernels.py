@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Releases as records of traits, each written as its predecessor with what changed."""
 
+from itertools import pairwise
+
 import attrs
 import pytest
 
@@ -26,6 +28,7 @@ from model.vma_traits import (
     MergeCase6,
     MergeCase8,
     MergePermission,
+    MoveLocks,
     MprotectAccount,
     MprotectUpgrade,
     MremapRange,
@@ -65,6 +68,7 @@ CHANGES = [
     ("shared_mapping", SharedMapping.ROOT, "v3.0"),
     ("merge_permission", MergePermission.GROWING_SINGULAR, "v3.0"),
     ("rmap_tree", RmapTree.INTERVAL_TREE, "v3.7"),
+    ("move_locks", MoveLocks.IF_NEEDED, "v3.7"),
     ("accounting", Accounting.DEGREE, "v4.0"),
     ("reuse", Reuse.DEGREE_BELOW_2, "v4.0"),
     ("fork_pointer", ForkPointer.DROPPED, "v4.0"),
@@ -139,7 +143,7 @@ def test_a_trait_changes_where_history_changed_it(trait, value, since):
 
 def test_nothing_else_changed_between_releases():
     """The list above is complete: from one release to the next, these traits change and no more."""
-    for before, after in zip(RELEASES, RELEASES[1:], strict=False):
+    for before, after in pairwise(RELEASES):
         expected = {trait for trait, _, since in CHANGES if since == after.name}
         assert changed(before, after) == expected, after.name
 

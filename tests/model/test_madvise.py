@@ -7,13 +7,13 @@ from model.errors import LockViolation
 from model.structs import EAGAIN, EINVAL, ENOMEM, VM_DONTCOPY, VM_WIPEONFORK
 from model.vma_traits import VmaLock, WipeOnFork
 from strategies.ops import fork, madvise, mmap, read, write
+from tests.model.layers import has_users
 from tests.model.worlds import (
     Machine,
     allocations_of,
     each_kernel,
     every_kernel,
     snapshot,
-    users,
 )
 
 FAULTED = (mmap("p0", 0, 3), write("p0", 0), write("p0", 2))
@@ -31,7 +31,7 @@ class TestDontneed:
         m = Machine(kernel, *FAULTED, madvise("p0", 0, 2, "dontneed"))
         assert (list(m.mm().pgd), len(m.world.pages)) == ([2], 1)
         assert (m.ranges(), m.own(), m.chain()) == ([(0, 3)], "AV0", ["AV0"])
-        assert users(m.named("AV0")) == 2
+        assert has_users(m, "AV0", 2)
 
     @every_kernel
     def test_what_was_dropped_reads_as_zero(self, kernel):

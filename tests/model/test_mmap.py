@@ -3,33 +3,28 @@
 
 import pytest
 
-from model import mmap_adjust, mmap_vmg
+from model import mmap_adjust
+from model import munmap as munmap_module
 from model.structs import EEXIST, EINVAL, ENOMEM, VM_ACCOUNT, VM_READ, VM_WRITE
-from model.vma_traits import MunmapLock, VmaLayer, VmaLock
+from model.vma_traits import MunmapLock, VmaLock
 from strategies.ops import fork, mmap, mprotect, mremap, munmap, read, write
+from tests.model.layers import VMA, has_maple_tree, has_users, masks_of, prepares
 from tests.model.worlds import (
     Machine,
     allocations_of,
     each_kernel,
     every_kernel,
-    has_vmg,
     objects,
     snapshot,
     spied,
-    users,
 )
 
 FAULTED = (mmap("p0", 0, 6), write("p0", 0), write("p0", 2), write("p0", 5))
 
 
 def layer(kernel):
-    """The module in which a kernel maps and unmaps."""
-    return mmap_vmg if has_vmg(kernel) else mmap_adjust
-
-
-def has_maple_tree(kernel):
-    """Whether a kernel keeps its VMAs in a maple tree, which allocates."""
-    return kernel.vma_layer is not VmaLayer.VMA_ADJUST
+    """The module in which a kernel unmaps."""
+    return munmap_module if prepares(kernel) else mmap_adjust
 
 
 class TestMmap:
@@ -77,7 +72,8 @@ class TestMmap:
         """A VMA with one link grows in both directions, under the same anon_vma."""
         m = Machine(kernel, mmap("p0", 2), write("p0", 2), mmap("p0", 3), mmap("p0", 1))
         assert (m.ranges(), m.chain(page=1)) == ([(1, 4)], ["AV0"])
-        assert (m.vma(page=1).vm_pgoff, users(m.named("AV0"))) == (1, 2)
+        assert m.vma(page=1).vm_pgoff == 1
+        assert has_users(m, "AV0", 2)
 
     @every_kernel
     def test_a_moved_vma_does_not_grow(self, kernel):
@@ -137,12 +133,12 @@ class TestMunmap:
 
     @every_kernel
     def test_where_the_old_vma_is_after_a_hole(self, kernel):
-        """Around a hole the lower rest is the old VMA up to v6.1 and neither is in v6.12."""
+        """Around a hole the lower rest is the old VMA up to v6.1 and neither is from v6.6 on."""
         m = Machine(kernel, *FAULTED)
         old = m.vma().serial
         m.do(munmap("p0", 2, 2))
         kept = [vma.serial for vma in m.mm().mmap]
-        if has_vmg(kernel):
+        if prepares(kernel):
             assert old not in kept
         else:
             assert kept[0] == old
@@ -150,12 +146,12 @@ class TestMunmap:
     @every_kernel
     @pytest.mark.parametrize(("page", "pages", "rest"), [(0, 2, 5), (4, 2, 0)])
     def test_where_the_old_vma_is_after_a_cut(self, kernel, page, pages, rest):
-        """When one end is cut off, the old VMA remains up to v6.1 and a new one in v6.12."""
+        """When one end is cut off, the old VMA remains up to v6.1 and a new one from v6.6 on."""
         m = Machine(kernel, *FAULTED)
         old = m.vma().serial
         m.do(munmap("p0", page, pages))
         is_old = m.vma(page=rest).serial == old
-        assert is_old is (not has_vmg(kernel))
+        assert is_old is (not prepares(kernel))
 
     @every_kernel
     def test_pages_go_before_links_and_links_before_vmas(self, kernel, monkeypatch):
@@ -212,11 +208,10 @@ class TestMunmap:
     @every_kernel
     def test_an_earlier_split_stays(self, kernel):
         """If the second split of an unmapping fails, the first stays and nothing is unmapped."""
-        m = Machine(kernel, mmap("p0", 0, 6), write("p0", 2))
-        count = allocations_of(kernel, (mmap("p0", 0, 6), write("p0", 2)), munmap("p0", 0, 2))
-        assert count >= 2
-        mask = -1 << first_split(kernel)
-        assert m.failing(mask, munmap("p0", 2, 2)) == -ENOMEM
+        setup, op = (mmap("p0", 0, 6), write("p0", 2)), munmap("p0", 2, 2)
+        m = Machine(kernel, *setup)
+        _, second = masks_of(kernel, setup, op, VMA)
+        assert m.failing(second, op) == -ENOMEM
         assert m.ranges() == [(0, 2), (2, 6)]
         assert m.do(read("p0", 2)) == 1
 
@@ -249,7 +244,7 @@ class TestMunmap:
         """Each VMA to be unmapped is first stored in a tree of its own, which may fail."""
         m = Machine(kernel, *FAULTED, mprotect("p0", 0, 2, "r--"))
         before = snapshot(m.world)
-        reserved = not has_vmg(kernel)  # v6.1 reserves a tree node before anything else
+        reserved = not prepares(kernel)  # v6.1 reserves a tree node before anything else
         assert m.failing(1 << nth + reserved, munmap("p0", 0, 6)) == -ENOMEM
         assert snapshot(m.world) == before
 
@@ -261,9 +256,3 @@ class TestMunmap:
         m = Machine(kernel, *setup)
         assert m.failing(1 << last, munmap("p0", 2, 2)) == -ENOMEM
         assert m.ranges() == [(0, 2), (2, 4), (4, 6)]
-
-
-def first_split(kernel):
-    """How many allocations a munmap of a faulted VMA makes up to the end of its first split."""
-    # VMA and link; a tree node for the split from v6.1 on; v6.1 reserves one more beforehand.
-    return {"v6.1": 4, "v6.12": 3}.get(kernel.name, 2)

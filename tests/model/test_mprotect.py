@@ -4,8 +4,9 @@
 import pytest
 
 from model.structs import EFAULT, EINVAL, ENOMEM, VM_ACCOUNT, VM_WRITE
-from model.vma_traits import MprotectAccount, VmaLock, WpReuse
+from model.vma_traits import MprotectAccount, MprotectUpgrade, VmaLock, WpReuse
 from strategies.ops import fork, mmap, mprotect, munmap, read, write
+from tests.model.layers import forking
 from tests.model.worlds import Machine, allocations_of, each_kernel, every_kernel, snapshot
 
 FAULTED = (mmap("p0", 0, 3), write("p0", 0), write("p0", 1))
@@ -14,6 +15,11 @@ FAULTED = (mmap("p0", 0, 3), write("p0", 0), write("p0", 1))
 def knows_exclusive_pages(kernel):
     """Whether a kernel marks pages that only one process maps."""
     return kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE
+
+
+def upgrades_exclusive_pages(kernel):
+    """Whether mprotect itself makes entries of exclusive pages writable."""
+    return kernel.mprotect_upgrade is MprotectUpgrade.EXCLUSIVE
 
 
 def prots(m):
@@ -140,7 +146,7 @@ class TestEntries:
     def test_writable_takes_effect_at_once_for_exclusive_pages(self, kernel):
         """Entries become writable again at once from v6.0 on, with the next write before."""
         m = Machine(kernel, *FAULTED, mprotect("p0", 0, 3, "r--"), mprotect("p0", 0, 3, "rw-"))
-        assert m.mm().pgd[0].write is knows_exclusive_pages(kernel)
+        assert m.mm().pgd[0].write is upgrades_exclusive_pages(kernel)
         page = m.page()
         m.do(write("p0", 0))
         assert m.page() is page
@@ -176,7 +182,7 @@ class TestEntries:
         m.do(mprotect("p0", 1, 2, "r--"), mprotect("p0", 1, 1, "rw-"))
         assert m.ranges() == [(0, 2), (2, 3)]
         assert m.mm().pgd[0].write
-        assert m.mm().pgd[1].write is knows_exclusive_pages(kernel)
+        assert m.mm().pgd[1].write is upgrades_exclusive_pages(kernel)
 
 
 @pytest.mark.parametrize("prot", ["r--", "rw-"])
@@ -185,6 +191,6 @@ def test_every_mask_leaves_a_lawful_world(kernel, prot):
     """Whichever allocations fail, mprotect of a whole family's memory leaves every law intact."""
     setup = (*FAULTED, mprotect("p0", 1, 1, "r--"), fork("p0", "p1"))
     for mask in [1 << n for n in range(10)] + [3 << n for n in range(10)] + [-1]:
-        m = Machine(kernel, *setup)
+        m = forking(kernel, *setup)
         assert m.failing(mask, mprotect("p1", 0, 3, prot)) in (0, -ENOMEM)
         assert m.failing(mask, mprotect("p1", 0, 2, "r--")) in (0, -ENOMEM)

@@ -7,8 +7,20 @@ from model import mremap as mremap_module
 from model.errors import KernelWarning
 from model.locking import mmap_write_lock
 from model.structs import EFAULT, EINVAL, ENOMEM, VM_ACCOUNT
-from model.vma_traits import MremapSource, VmaLayer, VmaLock
+from model.traits import RmapTree
+from model.vma_traits import MoveLocks, MremapRange, MremapSource, VmaLock
 from strategies.ops import fork, mmap, mprotect, mremap, munmap, read, write
+from tests.model.families import keeps_order
+from tests.model.layers import (
+    AVC,
+    POLICY,
+    TREE_NODE,
+    VMA,
+    caches_of,
+    has_maple_tree,
+    has_users,
+    masks_of,
+)
 from tests.model.worlds import (
     Machine,
     allocations_of,
@@ -19,7 +31,6 @@ from tests.model.worlds import (
     objects,
     snapshot,
     spied,
-    users,
 )
 
 FAULTED = (mmap("p0", 0, 4), *(write("p0", page) for page in range(4)))
@@ -28,6 +39,11 @@ FAULTED = (mmap("p0", 0, 4), *(write("p0", page) for page in range(4)))
 def looks_first(kernel):
     """Whether a kernel looks for the source before it unmaps the target."""
     return kernel.mremap_source is MremapSource.LOOKED_UP_FIRST
+
+
+def moves_many(kernel):
+    """Whether one mremap may move several VMAs."""
+    return kernel.mremap_range is MremapRange.MANY_VMAS
 
 
 def offsets(m):
@@ -58,7 +74,7 @@ class TestMove:
         m = Machine(kernel, *FAULTED, mremap("p0", 1, 2, 10))
         assert offsets(m) == {0: 0, 3: 3, 10: 1}
         assert m.chain(page=10) == ["AV0"]
-        assert users(m.named("AV0")) == 4
+        assert has_users(m, "AV0", 4)
 
     @every_kernel
     def test_an_unfaulted_vma_takes_new_offsets(self, kernel):
@@ -80,7 +96,7 @@ class TestMove:
         assert m.ranges() == [(0, 2), (11, 12), (20, 21)]
         m.do(mremap("p0", 20, 1, 2), mremap("p0", 11, 1, 3))
         assert (m.ranges(), offsets(m)) == ([(0, 4)], {0: 0})
-        assert users(m.named("AV0")) == 2
+        assert has_users(m, "AV0", 2)
 
     @every_kernel
     def test_an_unfaulted_vma_may_merge_with_itself(self, kernel):
@@ -94,9 +110,9 @@ class TestMove:
         m = Machine(kernel, *FAULTED, mremap("p0", 0, 1, 4))
         assert offsets(m) == {1: 1, 4: 0}
 
-    @every_kernel
+    @each_kernel(lambda kernel: kernel.rmap_tree is RmapTree.INTERVAL_TREE)
     def test_a_self_merge_of_a_faulted_vma_is_noticed(self, kernel):
-        """If a faulted VMA merged with itself, which cannot be, the kernel would stop."""
+        """If a faulted VMA merged with itself, which cannot be, the kernel would stop (v3.3)."""
         m = Machine(kernel, *FAULTED)
         vma = m.vma()
         mmap_write_lock(m.world, m.mm())
@@ -107,7 +123,8 @@ class TestMove:
     def test_a_childs_memory_moves_with_its_ancestry(self, kernel):
         """A forked VMA that is moved is found from its parent's anon_vma too."""
         m = Machine(kernel, *FAULTED, fork("p0", "p1"), mremap("p1", 0, 4, 10))
-        assert m.chain("p1", 10) == ["AV1", "AV0"]
+        in_order = ["AV1", "AV0"]
+        assert m.chain("p1", 10) == (in_order if keeps_order(kernel) else in_order[::-1])
         assert m.page("p1", 10) is m.page("p0", 0)
 
 
@@ -147,9 +164,9 @@ class TestTarget:
 
 
 class TestSource:
-    @every_kernel
+    @each_kernel(lambda kernel: not moves_many(kernel))
     def test_it_is_one_vma(self, kernel):
-        """A source that is more than one VMA is refused, but the target is unmapped by then."""
+        """To v6.16 more than one VMA is refused as a source, but the target is unmapped by then."""
         m = Machine(kernel, *FAULTED, mprotect("p0", 2, 2, "r--"), mmap("p0", 10, 2))
         assert m.do(mremap("p0", 1, 2, 10)) == -EFAULT
         assert m.ranges() == [(0, 2), (2, 4)]
@@ -163,17 +180,62 @@ class TestSource:
 
     @every_kernel
     def test_which_error_is_first(self, kernel):
-        """Overlap and a missing source at once are one error before v5.16 and the other since."""
+        """Of overlap and a missing source, v5.16 to v6.16 report the latter, others the former."""
         m = Machine(kernel)
-        assert m.do(mremap("p0", 1, 2, 2)) == (-EFAULT if looks_first(kernel) else -EINVAL)
+        looks = looks_first(kernel) and not moves_many(kernel)
+        assert m.do(mremap("p0", 1, 2, 2)) == (-EFAULT if looks else -EINVAL)
 
-    @every_kernel
+    @each_kernel(lambda kernel: not moves_many(kernel))
     def test_a_hole_at_its_end_is_refused(self, kernel):
-        """A source that ends beyond its VMA is refused."""
+        """To v6.16 a source that ends beyond its VMA is refused."""
         m = Machine(kernel, *FAULTED)
         before = snapshot(m.world)
         assert m.do(mremap("p0", 3, 2, 10)) == -EFAULT
         assert snapshot(m.world) == before
+
+
+class TestManyVmas:
+    @each_kernel(moves_many)
+    def test_all_that_the_range_holds_moves(self, kernel):
+        """From v6.17 on every VMA of the range moves, or the part of it that is inside."""
+        m = Machine(kernel, *FAULTED, mprotect("p0", 2, 2, "r--"), mmap("p0", 10, 2))
+        assert m.do(mremap("p0", 1, 2, 10)) == 10
+        assert offsets(m) == {0: 0, 3: 3, 10: 1, 11: 2}
+        assert [m.do(read("p0", page)) for page in (0, 10, 11, 3)] == [1, 2, 3, 4]
+
+    @each_kernel(moves_many)
+    def test_gaps_are_kept(self, kernel):
+        """A hole between two VMAs is as wide at the target, and what is mapped there stays."""
+        m = Machine(kernel, mmap("p0", 0), write("p0", 0), mmap("p0", 3), write("p0", 3))
+        m.do(mmap("p0", 11, 1, "r--"))
+        assert m.do(mremap("p0", 0, 5, 10)) == 10
+        assert m.ranges() == [(10, 11), (11, 12), (13, 14)]
+        assert [m.do(read("p0", page)) for page in (10, 11, 13)] == [1, 0, 2]
+
+    @each_kernel(moves_many)
+    def test_a_hole_at_its_start_is_refused(self, kernel):
+        """A range that begins with a hole is refused, and nothing is unmapped or moved."""
+        m = Machine(kernel, mmap("p0", 1), write("p0", 1), mmap("p0", 10, 2))
+        before = snapshot(m.world)
+        assert m.do(mremap("p0", 0, 2, 10)) == -EFAULT
+        assert snapshot(m.world) == before
+
+    @each_kernel(moves_many)
+    def test_a_hole_at_its_end_is_left_out(self, kernel):
+        """A range that ends beyond its last VMA moves what there is."""
+        m = Machine(kernel, *FAULTED)
+        assert m.do(mremap("p0", 3, 2, 10)) == 10
+        assert offsets(m) == {0: 0, 10: 3}
+
+    @each_kernel(moves_many)
+    def test_a_failure_keeps_what_was_moved(self, kernel):
+        """If the second VMA cannot be moved the first one is at its new place all the same."""
+        setup, op = (*FAULTED, mprotect("p0", 2, 2, "r--")), mremap("p0", 0, 4, 10)
+        m = Machine(kernel, *setup)
+        _, second = masks_of(kernel, setup, op, VMA)
+        assert m.failing(second, op) == -ENOMEM
+        assert offsets(m) == {2: 2, 10: 0}
+        assert [m.do(read("p0", page)) for page in (10, 11, 2, 3)] == [1, 2, 3, 4]
 
 
 class TestAccount:
@@ -201,8 +263,8 @@ class TestAccount:
     def test_a_failed_unmapping_loses_the_charge(self, kernel):
         """If the source cannot be unmapped the move succeeds and the source stays uncharged."""
         m = Machine(kernel, mmap("p0", 0, 3))
-        copied = 1 + (kernel.vma_layer is not VmaLayer.VMA_ADJUST)
-        assert m.failing(-1 << copied, mremap("p0", 1, 1, 10)) == 10
+        copied = [VMA, POLICY, *[TREE_NODE] * has_maple_tree(kernel)]
+        assert m.failing(-1 << len(copied), mremap("p0", 1, 1, 10)) == 10
         assert m.ranges() == [(0, 3), (10, 11)]
         assert accounted(m) == {0: False, 10: True}
 
@@ -225,12 +287,14 @@ class TestFailure:
                 assert [m.page(page=page).index for page in (10, 11)] == [1, 2]
         assert results == {10, -ENOMEM}
 
-    @each_kernel(lambda kernel: kernel.vma_layer is not VmaLayer.VMA_ADJUST)
+    @each_kernel(has_maple_tree)
     def test_a_copy_that_cannot_be_stored_is_unlinked(self, kernel):
         """Without a tree node the copied VMA is unlinked and freed again."""
         m = Machine(kernel, *FAULTED)
         before = (snapshot(m.world), objects(m.world))
-        assert m.failing(0b100, mremap("p0", 0, 4, 10)) == -ENOMEM
+        op = mremap("p0", 0, 4, 10)
+        assert caches_of(kernel, FAULTED, op)[:4] == [VMA, POLICY, AVC, TREE_NODE]
+        assert m.failing(masks_of(kernel, FAULTED, op, TREE_NODE)[0], op) == -ENOMEM
         assert (snapshot(m.world), objects(m.world)) == before
 
     @every_kernel
@@ -246,14 +310,14 @@ class TestFailure:
         """From v6.1 on a merge at the target needs memory; without it the VMA stays apart."""
         m = Machine(kernel, mmap("p0", 0), mmap("p0", 5))
         assert m.failing(0b1, mremap("p0", 5, 1, 1)) == 1
-        merged = kernel.vma_layer is VmaLayer.VMA_ADJUST
+        merged = not has_maple_tree(kernel)
         assert m.ranges() == ([(0, 2)] if merged else [(0, 1), (1, 2)])
 
 
 class TestLocks:
     @every_kernel
     def test_rmap_locks_are_taken_where_the_order_is_open(self, kernel, monkeypatch):
-        """Entries move under the anon_vma's lock if the target is not sure to be met later."""
+        """From v3.7 on entries move under a lock if the target is not sure to be met later."""
         m, taken = Machine(kernel, *FAULTED), []
         with spied(
             monkeypatch,
@@ -264,7 +328,8 @@ class TestLocks:
             m.do(mremap("p0", 2, 2, 10))
             assert taken == []  # a fresh VMA with the same offset is behind the source
             m.do(mremap("p0", 10, 2, 2))
-            assert taken == ["AV0"]  # merged into one with a lower offset
+            # merged into one with a lower offset
+            assert taken == ["AV0"] * (kernel.move_locks is MoveLocks.IF_NEEDED)
 
     @every_kernel
     def test_the_source_is_write_locked_where_it_can_be(self, kernel, monkeypatch):

@@ -15,6 +15,7 @@ from model.page_rmap import (
     vma_address,
 )
 from model.slab import alloc_page
+from model.traits import Root, SharedMapping
 from model.vma_traits import WpReuse
 from strategies.ops import fork, madvise, mmap, mprotect, mremap, write
 from tests.model.worlds import Machine, every_kernel, every_release
@@ -53,14 +54,24 @@ def test_address_and_index_are_inverse(kernel):
 
 
 @every_release
-def test_a_page_that_others_may_map_is_bound_to_the_root(kernel):
-    """A page that is not known to be exclusive is bound to the root of the tree."""
+@pytest.mark.parametrize(("exclusive", "bound"), [(False, "AV0"), (True, "AV1")])
+def test_what_a_page_is_bound_to(kernel, exclusive, bound):
+    """A page that others may map is bound to the oldest anon_vma, an exclusive one to the VMA's."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0), fork("p0", "p1"), fork("p1", "p2"))
+    page = alloc_page(m.world)
+    page_set_anon_rmap(m.world, page, m.vma("p1"), 0, exclusive=exclusive)
+    assert (m.name(page.mapping), page.index) == (bound, 0)
+
+
+@every_release
+def test_whether_a_bound_page_is_bound_anew(kernel):
+    """From v2.6.38 on a page keeps the anon_vma it has; before, the next to map it chooses."""
     m = Machine(kernel, mmap("p0", 0), write("p0", 0), fork("p0", "p1"))
     page = alloc_page(m.world)
-    page_set_anon_rmap(page, m.vma("p1"), 0, exclusive=False)
-    assert m.name(page.mapping) == "AV0"
-    page_set_anon_rmap(page, m.vma("p1"), 0, exclusive=True)
-    assert m.name(page.mapping) == "AV1"
+    page_set_anon_rmap(m.world, page, m.vma("p1"), 0, exclusive=False)
+    page_set_anon_rmap(m.world, page, m.vma("p1"), 0, exclusive=True)
+    keeps = kernel.shared_mapping is SharedMapping.ROOT
+    assert m.name(page.mapping) == ("AV0" if keeps else "AV1")
 
 
 @every_kernel
@@ -68,7 +79,7 @@ def test_a_page_needs_an_anon_vma(kernel):
     """Mapping an anonymous page into a VMA without anon_vma is where the kernel stops."""
     m = Machine(kernel, mmap("p0", 0))
     with pytest.raises(KernelWarning, match="which has no anon_vma"):
-        page_set_anon_rmap(alloc_page(m.world), m.vma(), 0, exclusive=True)
+        page_set_anon_rmap(m.world, alloc_page(m.world), m.vma(), 0, exclusive=True)
 
 
 @every_release
@@ -125,9 +136,9 @@ def test_a_walk_ends_when_told(kernel):
 
 @every_release
 def test_a_walk_holds_the_roots_lock_for_reading(kernel):
-    """A walk from a child's page holds the root's lock for reading, and gives it back."""
+    """A walk from a child's page holds the root's lock for reading, before v2.6.36 its own."""
     m = Machine(kernel, mmap("p0", 0), write("p0", 0), fork("p0", "p1"), write("p1", 0))
-    lock = m.named("AV0").rwsem
+    lock = m.named("AV1" if kernel.root is Root.NONE else "AV0").rwsem
     readers = []
     rmap_walk_anon(m.world, m.page("p1"), lambda *_: readers.append(lock.readers))
     assert (readers, lock.readers, m.world.held) == ([1], 0, [])
@@ -150,5 +161,5 @@ def test_only_releases_that_know_exclusive_pages_mark_them(kernel):
 def test_one_more_mapping_ends_exclusiveness(kernel):
     """A page that fork maps once more is counted twice and exclusive no longer."""
     m = Machine(kernel, mmap("p0", 0), write("p0", 0))
-    page_try_dup_anon_rmap(m.world, m.page())
+    assert page_try_dup_anon_rmap(m.world, m.page(), m.vma())
     assert (m.page().mapcount, m.page().anon_exclusive) == (2, False)

@@ -7,7 +7,8 @@ from model.kernels import V6_12
 from model.structs import AnonVma, AnonVmaChain, Page, RwSem, World
 from strategies.ops import exit_, fork, madvise, mmap, mprotect, mremap, munmap, read, write
 from subjects.state import state_of
-from tests.model.worlds import Machine, every_kernel
+from tests.model.layers import forking
+from tests.model.worlds import every_kernel
 
 STORY = (
     mmap("p0", 0, 4),
@@ -51,7 +52,7 @@ def pages(world):
 @every_kernel
 def test_a_change_can_be_told_from_the_generation(kernel):
     """Whatever an operation changes raises one of two numbers, so a reader may skip the rest."""
-    m = Machine(kernel)
+    m = forking(kernel)
     for op in STORY:
         numbers = (m.world.generation, m.world.pte_generation)
         before = (structure(m.world), pages(m.world))
@@ -66,7 +67,7 @@ def test_a_change_can_be_told_from_the_generation(kernel):
 @every_kernel
 def test_nothing_changes_nothing(kernel):
     """An operation that does nothing raises neither number."""
-    m = Machine(kernel, *STORY)
+    m = forking(kernel, *STORY)
     numbers = (m.world.generation, m.world.pte_generation)
     m.do(read("p0", 0), munmap("p0", 20), mprotect("p0", 20, 1, "r--"), write("nobody", 0))
     assert (m.world.generation, m.world.pte_generation) == numbers

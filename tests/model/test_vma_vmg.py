@@ -1,88 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Merging and splitting with struct vma_merge_struct, in v6.12."""
+"""Merging with struct vma_merge_struct, from v6.12 on.
+
+What it has in common with v6.6 is in ``test_vma_prepare``.
+"""
 
 import pytest
 
 from model import vma_vmg
 from model.errors import KernelWarning, LockViolation
 from model.kernels import V6_12
-from model.locking import mmap_write_lock, vma_start_write
-from model.structs import ENOMEM
+from model.locking import mmap_write_lock
+from model.structs import ENOMEM, VM_WRITE
+from model.vma_traits import CopiedMerge, MergeFailure, MergePermission
 from model.vma_vmg import VmaMergeStruct
-from model.vma_vmg import __split_vma as split_vma
-from strategies.ops import fork, madvise, mmap, mprotect, munmap, write
-from tests.model.test_vma_adjust import (
-    CASE_8,
-    CASES,
-    SIX_PAGES,
-    THREE_WAYS,
-    TO_CASE_8,
-    survivors,
-)
-from tests.model.worlds import Machine, snapshot, spied, users
+from strategies.ops import mmap, mprotect, mremap, write
+from tests.model.families import attempts
+from tests.model.layers import AVC, TREE_NODE, caches_of, has_users, has_vmg
+from tests.model.merges import SIX_PAGES, THREE_WAYS, changes_with_its_merge
+from tests.model.worlds import Machine, each_kernel, snapshot
 
+with_vmg = each_kernel(has_vmg)
 
-def machine(*ops):
-    """A machine of the kernel with this layer."""
-    return Machine(V6_12, *ops)
-
-
-def is_write_locked(vma):
-    """Whether a VMA's own lock is held for writing."""
-    return vma.vm_lock_seq == vma.vm_mm.mm_lock_seq
+UNFAULTED_FAULTED = (mmap("p0", 0), mmap("p0", 2), write("p0", 2))
+MOVED_AWAY = (mmap("p0", 1), write("p0", 1), mremap("p0", 1, 1, 5), mmap("p0", 0))
+"""A faulted VMA that would fit behind an unfaulted one, if it were moved back."""
 
 
 class TestMerge:
-    @pytest.mark.parametrize("case", CASES)
-    def test_which_vma_survives(self, case):
-        """In cases 1 to 7 v6.12 keeps the same VMAs as the releases before it."""
-        setup, op, ranges, kept = CASES[case]
-        m = machine(*setup)
-        had = {page: m.vma(page=page).serial for page in kept.values()}
-        m.do(op)
-        assert m.ranges() == ranges
-        assert survivors(m) == {start: had[page] for start, page in kept.items()}
-        assert m.mm().map_count == len(ranges)
-
-    def test_the_successor_survives_case_8(self):
-        """A changed VMA that joins its successor only is deleted."""
-        m = machine(*CASE_8)
-        successor = m.vma(page=5).serial
-        m.do(TO_CASE_8)
-        assert (m.ranges(), m.vma(page=3).vm_pgoff) == ([(3, 9)], 3)
-        assert survivors(m) == {3: successor}
-        assert users(m.named("AV0")) == 2
-
-    def test_a_three_way_merge_clones_from_the_faulted_side(self):
-        """If of three merged VMAs only the last is faulted, the first gets its chain."""
-        m = machine(*THREE_WAYS)
-        first = m.vma().serial
-        m.do(mprotect("p0", 1, 1, "rw-"))
-        assert (m.ranges(), survivors(m)) == ([(0, 3)], {0: first})
-        assert (m.own(), m.chain(), users(m.named("AV0"))) == ("AV0", ["AV0"], 2)
-
-    def test_a_filled_hole_clones_from_the_next(self):
+    @with_vmg
+    def test_a_filled_hole_clones_from_the_next(self, kernel):
         """Mapping a hole between an unfaulted and a faulted VMA makes one faulted VMA."""
-        m = machine(mmap("p0", 0), mmap("p0", 2), write("p0", 2), mmap("p0", 1))
+        m = Machine(kernel, *UNFAULTED_FAULTED, mmap("p0", 1))
         assert (m.ranges(), m.own(), m.chain()) == ([(0, 3)], "AV0", ["AV0"])
+        assert has_users(m, "AV0", 2)
 
-    def test_a_faulted_vma_takes_part_of_an_unfaulted_one(self):
-        """A boundary may be shifted into an unfaulted VMA, which stays unfaulted."""
-        m = machine(mmap("p0", 0, 2), write("p0", 0), mmap("p0", 2, 4, "r--"))
-        m.do(mprotect("p0", 2, 2, "rw-"))
+    @with_vmg
+    def test_a_new_range_joins_the_previous_of_two_strangers(self, kernel):
+        """Between two VMAs of different anon_vmas a new range joins the previous one."""
+        m = Machine(kernel, mmap("p0", 0, 2), write("p0", 0), mmap("p0", 4, 2), write("p0", 4))
+        m.do(mmap("p0", 2, 2))
         assert m.ranges() == [(0, 4), (4, 6)]
-        assert (m.own(page=2), m.own(page=4)) == ("AV0", "-")
 
-    def test_a_faulted_vma_takes_the_end_of_an_unfaulted_one(self):
-        """The end of an unfaulted VMA may join a faulted successor, and is found there."""
-        m = machine(mmap("p0", 0, 4, "r--"), mmap("p0", 4, 2), write("p0", 4))
-        m.do(mprotect("p0", 2, 2, "rw-"))
-        assert m.ranges() == [(0, 2), (2, 6)]
-        assert (m.own(page=0), m.own(page=2)) == ("-", "AV0")
+    @with_vmg
+    def test_the_middle_of_a_vma_merges_with_nothing(self, kernel):
+        """A range that touches neither end of its VMA is split out, whatever lies around."""
+        m = Machine(kernel, *SIX_PAGES, mprotect("p0", 2, 2, "r--"))
+        assert m.ranges() == [(0, 2), (2, 4), (4, 6)]
 
-    def test_merging_needs_the_mmap_lock(self):
+    @with_vmg
+    def test_merging_needs_the_mmap_lock(self, kernel):
         """Merging and expanding without the mmap_lock held for writing is a lock violation."""
-        m = machine(mmap("p0", 0, 2), mmap("p0", 5))
+        m = Machine(kernel, mmap("p0", 0, 2), mmap("p0", 5))
         vma, following = m.mm().mmap
         vmg = VmaMergeStruct(m.mm(), vma, following, vma, 2, 3, vma.vm_flags, 2, None)
         merges = (vma_vmg.vma_merge_existing_range, vma_vmg.vma_merge_new_range, vma_vmg.vma_expand)
@@ -90,167 +58,116 @@ class TestMerge:
             with pytest.raises(LockViolation, match="not held for writing"):
                 merge(m.world, vmg)
 
-    def test_two_parts_of_one_mapping_are_joined_again(self):
-        """A hole between two VMAs of the same anon_vma is filled without any clone."""
-        m = machine(*SIX_PAGES, munmap("p0", 2, 2), mmap("p0", 2, 2))
-        assert (m.ranges(), m.chain(), users(m.named("AV0"))) == ([(0, 6)], ["AV0"], 2)
-        assert "unfaulted-absorbed-faulted" not in m.world.marks
-
-    def test_an_unfaulted_neighbour_does_not_absorb_a_faulted_range(self):
-        """An empty chain is not singular, so an unfaulted VMA cannot take in a faulted one."""
-        m = machine(mmap("p0", 0, 4), madvise("p0", 2, 2, "dontfork"), write("p0", 2))
-        m.do(madvise("p0", 2, 2, "dofork"))
-        assert m.ranges() == [(0, 2), (2, 4)]
-
-    def test_a_new_range_joins_the_previous_of_two_strangers(self):
-        """Between two VMAs of different anon_vmas a new range joins the previous one."""
-        m = machine(mmap("p0", 0, 2), write("p0", 0), mmap("p0", 4, 2), write("p0", 4))
-        m.do(mmap("p0", 2, 2))
-        assert m.ranges() == [(0, 4), (4, 6)]
-
-    def test_a_forks_clone_does_not_grow(self):
-        """A new range joins a faulted VMA with one link, but not one with its parent's too."""
-        m = machine(mmap("p0", 0), write("p0", 0), fork("p0", "p1"), mmap("p0", 1), mmap("p1", 1))
-        assert (m.ranges("p0"), m.ranges("p1")) == ([(0, 2)], [(0, 1), (1, 2)])
-
-    def test_the_middle_of_a_vma_merges_with_nothing(self):
-        """A range that touches neither end of its VMA is split out, whatever lies around."""
-        m = machine(*SIX_PAGES, mprotect("p0", 2, 2, "r--"))
-        assert m.ranges() == [(0, 2), (2, 4), (4, 6)]
-
-    @pytest.mark.parametrize("case", [*CASES, 8])
-    def test_whatever_a_merge_touches_is_write_locked(self, case, monkeypatch):
-        """Every VMA that a merge expands, shifts or removes is write-locked before."""
-        setup, op, *_ = CASES.get(case, (CASE_8, TO_CASE_8))
-        m, touched = machine(*setup), []
-
-        def note(_world, vmg, *others):
-            vmas = [vma for vma in (vmg.vma, *others[:3]) if vma is not None]
-            touched.extend(is_write_locked(vma) for vma in vmas)
-
-        with spied(monkeypatch, vma_vmg, "commit_merge", note):
-            m.do(op)
-        assert touched
-        assert all(touched)
-
-    def test_a_boundary_between_unlike_anon_vmas_is_not_shifted(self):
-        """Shifting a boundary into a VMA of another anon_vma is where the kernel warns."""
-        m = machine(mmap("p0", 0, 2), write("p0", 0), mmap("p0", 4, 2), write("p0", 4))
-        vma, stranger = m.mm().mmap
-        vmg = VmaMergeStruct(m.mm(), None, stranger, vma, 0, 5, vma.vm_flags, 0, vma.anon_vma)
-        with pytest.raises(KernelWarning, match="boundary shifted to vma#"):
-            vma_vmg.commit_merge(m.world, vmg, stranger, None, None, 1)
-
-    def test_an_anon_vma_is_given_to_a_locked_vma_only(self):
-        """A VMA gets another's anon_vmas only while it is write-locked."""
-        m = machine(mmap("p0", 0), mmap("p0", 5), write("p0", 5))
+    @with_vmg
+    @pytest.mark.parametrize(
+        ("start", "end", "words"),
+        [(0, 2, "starts below prev"), (3, 4, "no part of the VMA"), (2, 2, "range is empty")],
+    )
+    def test_a_senseless_range_is_noticed(self, kernel, start, end, words):
+        """A range below its predecessor, inside its VMA or of no page is where the kernel warns."""
+        m = Machine(kernel, *SIX_PAGES, mprotect("p0", 2, 4, "r--"))
+        prev, vma = m.mm().mmap
         mmap_write_lock(m.world, m.mm())
-        dst, src = m.mm().mmap
-        with pytest.raises(LockViolation, match="is not write-locked"):
-            vma_vmg.dup_anon_vma(m.world, dst, src)
-        vma_start_write(dst)
-        assert vma_vmg.dup_anon_vma(m.world, dst, src) == (0, dst)
-        assert dst.anon_vma is src.anon_vma
+        vmg = VmaMergeStruct(m.mm(), prev, None, vma, start, end, vma.vm_flags, start, vma.anon_vma)
+        with pytest.raises(KernelWarning, match=words):
+            vma_vmg.vma_merge_existing_range(m.world, vmg)
 
-    def test_nothing_is_duplicated_into_a_faulted_vma(self):
-        """A VMA that has an anon_vma, or a source that has none, changes nothing."""
-        m = machine(mmap("p0", 0), mmap("p0", 5), write("p0", 5))
-        unfaulted, faulted = m.mm().mmap
-        assert vma_vmg.dup_anon_vma(m.world, faulted, unfaulted) == (0, None)
-        assert vma_vmg.dup_anon_vma(m.world, faulted, faulted) == (0, None)
-        assert len(faulted.anon_vma_chain) == 1
+
+class TestCopiedRange:
+    @each_kernel(lambda k: has_vmg(k) and k.merge_permission is MergePermission.GROWING_SINGULAR)
+    def test_a_moved_faulted_vma_joins_no_unfaulted_one(self, kernel):
+        """To v6.15 a faulted VMA that is moved next to an unfaulted one stays apart."""
+        m = Machine(kernel, *MOVED_AWAY, mremap("p0", 5, 1, 1))
+        assert m.ranges() == [(0, 1), (1, 2)]
+        assert [m.chain(page=page) for page in (0, 1)] == [[], ["AV0"]]
+
+    @each_kernel(
+        lambda k: (
+            k.merge_permission is MergePermission.FAULTED_SINGULAR
+            and k.copied_merge is CopiedMerge.NOTHING
+        )
+    )
+    def test_pages_were_moved_into_an_unfaulted_vma(self, kernel):
+        """From v6.16 to v6.18 the unfaulted VMA takes the pages, but no anon_vma (B25)."""
+        m = Machine(kernel, *MOVED_AWAY)
+        m.lawful = False
+        m.do(mremap("p0", 5, 1, 1))
+        assert (m.ranges(), m.own(), m.chain()) == ([(0, 2)], "-", [])
+        assert 1 in m.mm().pgd
+        with pytest.raises(Exception, match="page#"):
+            m.checker.full(m.world)
+
+    @each_kernel(lambda kernel: kernel.copied_merge is CopiedMerge.ANON_VMA)
+    def test_an_unfaulted_vma_imports_what_is_moved_into_it(self, kernel):
+        """From v6.19 on the unfaulted VMA takes anon_vma and links of the VMA that is moved."""
+        m = Machine(kernel, *MOVED_AWAY, mremap("p0", 5, 1, 1))
+        assert (m.ranges(), m.own(), m.chain()) == ([(0, 2)], "AV0", ["AV0"])
+        assert has_users(m, "AV0", 2)
+
+    @each_kernel(lambda kernel: kernel.copied_merge is CopiedMerge.ANON_VMA)
+    @pytest.mark.parametrize("nth", [0, 1], ids=["link", "tree node"])
+    def test_a_move_does_without_its_merge(self, kernel, nth):
+        """If the import or its tree node cannot be had, the VMA is copied instead."""
+        op = mremap("p0", 5, 1, 1)
+        assert caches_of(kernel, MOVED_AWAY, op)[:2] == [AVC, TREE_NODE]
+        m = Machine(kernel, *MOVED_AWAY)
+        mask = attempts(kernel) if nth == 0 else 0b10
+        assert m.failing(mask, op) == 1
+        assert m.ranges() == [(0, 1), (1, 2)]
+        assert [m.chain(page=page) for page in (0, 1)] == [[], ["AV0"]]
 
 
 class TestFailedMerge:
-    @pytest.mark.parametrize("mask", [0b11, 0b10], ids=["clone", "tree node"])
-    def test_a_change_fails_with_its_merge(self, mask):
-        """v6.12 reports a merge that failed for want of memory, with nothing changed."""
-        m = machine(*THREE_WAYS)
+    @with_vmg
+    @pytest.mark.parametrize("missing", ["link", "tree node"])
+    def test_a_change_fails_with_its_merge(self, kernel, missing):
+        """A merge that failed for want of memory is reported, with nothing changed."""
+        m = Machine(kernel, *THREE_WAYS)
         before = snapshot(m.world)
+        mask = attempts(kernel) if missing == "link" else 0b10
         assert m.failing(mask, mprotect("p0", 1, 1, "rw-")) == -ENOMEM
         assert snapshot(m.world) == before
 
+    @with_vmg
     @pytest.mark.parametrize("case", [4, 5, 6, 7, 8])
-    def test_a_change_fails_without_a_tree_node(self, case):
+    def test_a_change_fails_without_a_tree_node(self, kernel, case):
         """If no tree node can be reserved for a merge, the change fails with nothing done."""
-        setup, op, *_ = CASES.get(case, (CASE_8, TO_CASE_8))
-        m = machine(*setup)
+        setup, op = changes_with_its_merge(case)
+        m = Machine(kernel, *setup)
         before = snapshot(m.world)
         assert m.failing(0b1, op) == -ENOMEM
         assert snapshot(m.world) == before
 
-    @pytest.mark.parametrize("mask", [0b11, 0b10], ids=["clone", "tree node"])
-    def test_a_new_range_is_mapped_without_its_merge(self, mask):
+    def test_a_failed_merge_was_split_at_its_own_range(self):
+        """MergeFailure.RANGE: what was to stay read-only became writable too (CVE-2025-21932)."""
+        kernel = V6_12.with_traits("hurt", merge_failure=MergeFailure.RANGE)
+        setup, op = changes_with_its_merge(4)
+        m = Machine(kernel, *setup)
+        assert (m.ranges(), op) == ([(0, 4), (4, 6)], mprotect("p0", 2, 2, "rw-"))
+        assert not m.vma(page=0).vm_flags & VM_WRITE
+        m.lawful = False
+        assert m.failing(0b1, op) == 0
+        assert m.ranges() == [(0, 6)]
+        assert m.vma(page=0).vm_flags & VM_WRITE
+
+    @with_vmg
+    @pytest.mark.parametrize("missing", ["link", "tree node"])
+    def test_a_new_range_is_mapped_without_its_merge(self, kernel, missing):
         """A new range that cannot be merged for want of memory gets a VMA of its own."""
-        m = machine(mmap("p0", 0), mmap("p0", 2), write("p0", 2))
+        m = Machine(kernel, *UNFAULTED_FAULTED)
+        mask = attempts(kernel) if missing == "link" else 0b10
         assert m.failing(mask, mmap("p0", 1)) == 1
         assert m.ranges() == [(0, 1), (1, 2), (2, 3)]
         assert [m.own(page=page) for page in range(3)] == ["-", "-", "AV0"]
-        assert users(m.named("AV0")) == 2
+        assert has_users(m, "AV0", 2)
 
-    def test_a_failed_new_range_is_reset(self):
+    @with_vmg
+    def test_a_failed_new_range_is_reset(self, kernel):
         """After a failed merge the request describes the new range again."""
-        m = machine(mmap("p0", 0), mmap("p0", 5))
+        m = Machine(kernel, mmap("p0", 0), mmap("p0", 5))
         mmap_write_lock(m.world, m.mm())
         prev, following = m.mm().mmap
         vmg = VmaMergeStruct(m.mm(), prev, following, None, 1, 3, prev.vm_flags, 1, None)
         m.world.fail_mask, m.world.allocations = -1, 0
         assert vma_vmg.vma_merge_new_range(m.world, vmg) is None
         assert (vmg.vma, vmg.start, vmg.end, vmg.pgoff, vmg.nomem) == (None, 1, 3, 1, True)
-
-
-class TestSplit:
-    def test_the_changed_part_keeps_the_vma(self):
-        """A change of access splits new VMAs off at both ends and keeps the old one between."""
-        m = machine(*SIX_PAGES)
-        old = m.vma().serial
-        m.do(mprotect("p0", 2, 2, "r--"))
-        assert survivors(m)[2] == old
-        assert [vma.vm_pgoff for vma in m.mm().mmap] == [0, 2, 4]
-        assert users(m.named("AV0")) == 4
-
-    def test_a_tree_node_is_reserved_before_the_clone(self, monkeypatch):
-        """v6.12 reserves first, so that without a node no chain is cloned."""
-        m, order = machine(*SIX_PAGES), []
-        before = snapshot(m.world)
-        with (
-            spied(monkeypatch, vma_vmg, "anon_vma_clone", lambda *_: order.append("clone")),
-            spied(monkeypatch, vma_vmg, "mas_preallocate", lambda *_: order.append("reserve")),
-        ):
-            assert m.failing(0b10, mprotect("p0", 2, 4, "r--")) == -ENOMEM
-            assert order == ["reserve"]
-            assert snapshot(m.world) == before
-            m.do(mprotect("p0", 2, 4, "r--"))
-        assert order == ["reserve", "reserve", "clone"]
-
-    def test_an_earlier_split_stays(self):
-        """If the second of two splits fails the first is not undone, and no access bit changes."""
-        m = machine(mmap("p0", 0, 6))
-        assert m.failing(0b100, mprotect("p0", 2, 2, "r--")) == -ENOMEM
-        assert m.ranges() == [(0, 2), (2, 6)]
-
-    @pytest.mark.parametrize("mask", [0b1, 0b10, 0b1100], ids=["VMA", "tree node", "clone"])
-    def test_a_failed_split_leaves_nothing(self, mask):
-        """A split that cannot allocate all it needs changes nothing."""
-        m = machine(*SIX_PAGES)
-        before = snapshot(m.world)
-        assert m.failing(mask, mprotect("p0", 2, 4, "r--")) == -ENOMEM
-        assert snapshot(m.world) == before
-
-    @pytest.mark.parametrize("at", [2, 5, 0, 9])
-    def test_a_split_is_inside_the_vma(self, at):
-        """Splitting a VMA at its ends or outside is where the kernel warns."""
-        m = machine(mmap("p0", 2, 3))
-        with pytest.raises(KernelWarning, match=f"split at {at}"):
-            split_vma(m.world, m.vma(page=2), at, new_below=True)
-
-    def test_both_halves_are_write_locked(self, monkeypatch):
-        """The old and the new VMA are write-locked before any range changes."""
-        m, locked = machine(*SIX_PAGES), []
-
-        def note(_world, vp):
-            locked.extend(is_write_locked(vma) for vma in (vp.vma, vp.insert))
-
-        with spied(monkeypatch, vma_vmg, "vma_prepare", note):
-            m.do(mprotect("p0", 2, 4, "r--"))
-        assert locked == [True, True]

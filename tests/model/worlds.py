@@ -8,7 +8,6 @@ import pytest
 from invariants import Checker
 from model.kernels import KERNELS
 from model.traits import Accounting
-from model.vma_traits import VmaLayer
 from subjects.model import ModelSubject
 from subjects.state import state_of
 
@@ -32,16 +31,6 @@ def has_degree(kernel):
 def has_counters(kernel):
     """Whether a kernel counts children and active VMAs apart."""
     return kernel.accounting is Accounting.COUNTERS
-
-
-def has_vmg(kernel):
-    """Whether a kernel merges with struct vma_merge_struct."""
-    return kernel.vma_layer is VmaLayer.VMG
-
-
-def has_vma_adjust(kernel):
-    """Whether a kernel merges with vma_merge and vma_adjust."""
-    return not has_vmg(kernel)
 
 
 every_kernel = each_kernel()

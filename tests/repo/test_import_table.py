@@ -29,9 +29,11 @@ MAY_IMPORT = {
     "strategies": {"attrs", "hypothesis", "model", "invariants"},
     # Subjects and the swarm driver run on these: nothing here may pull Hypothesis in.
     "strategies.__init__": {"attrs"},
+    "strategies.history": {"attrs", "model"},
     "strategies.mix": {"attrs", "model"},
     "strategies.ops": {"attrs", "model"},
     "strategies.trace": {"attrs", "model"},
+    "strategies.trace_json": set(),
     "subjects": {"attrs", "model", "strategies.ops", "strategies.trace"},
     "campaign": {
         "attrs",
@@ -59,9 +61,11 @@ STEP_LOOP = {
     "invariants",
     "subjects",
     "strategies.__init__",
+    "strategies.history",
     "strategies.mix",
     "strategies.ops",
     "strategies.trace",
+    "strategies.trace_json",
 }
 
 ROOMS = sorted({name.partition(".")[0] for name in MAY_IMPORT})

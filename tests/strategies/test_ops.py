@@ -5,16 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import ops
-from strategies.ops import CHOICES, DESCRIPTIONS, FIELDS, MAX_LENGTH, MAX_PAGE, Op, OpKind
+from strategies.ops import (
+    CHOICES,
+    DESCRIPTIONS,
+    FIELDS,
+    MAX_FAILING,
+    MAX_LENGTH,
+    MAX_PAGE,
+    Op,
+    OpKind,
+)
 
 LABELS = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,31}", fullmatch=True)
+MASKS = st.just(0) | st.integers(0, (1 << MAX_FAILING) - 1)
 
 
 @st.composite
 def operations(draw, kinds=tuple(OpKind)):
-    """Any operation of some kinds that a trace can hold."""
+    """Any operation of some kinds that a trace can hold, with any allocations failing."""
     kind = draw(st.sampled_from(kinds))
-    fields = {"process": draw(LABELS)}
+    fields = {"process": draw(LABELS), "fail": draw(MASKS)}
     names = FIELDS[kind]
     if "child" in names:
         fields["child"] = draw(LABELS.filter(lambda label: label != ops.FIRST_PROCESS))
@@ -30,15 +40,31 @@ def operations(draw, kinds=tuple(OpKind)):
 
 @given(operations())
 def test_the_json_form_has_the_fields_of_the_kind_and_no_other(op):
-    """An operation becomes an object of its kind, its process and the fields of FIELDS."""
-    assert list(op.to_json()) == ["op", "process", *FIELDS[op.kind]]
+    """An operation is an object of its kind, process and FIELDS, and of what fails, if it does."""
+    fails = ["fail_nth"] if op.fail else []
+    assert list(op.to_json()) == ["op", "process", *FIELDS[op.kind], *fails]
 
 
 @given(operations())
 def test_the_json_form_says_everything(op):
     """An operation is what its JSON form says and defaults otherwise."""
     fields = op.to_json()
-    assert Op(OpKind(fields.pop("op")), **fields) == op
+    fails = fields.pop("fail_nth", ())
+    assert Op(OpKind(fields.pop("op")), **fields).failing(*fails) == op
+
+
+@given(st.sets(st.integers(0, MAX_FAILING - 1)))
+def test_failing_allocations_are_numbers(numbers):
+    """The allocations that fail go in as numbers in any order and come out ascending."""
+    op = ops.fork("p0", "p1").failing(*numbers)
+    assert op.fail_nth == tuple(sorted(numbers))
+    assert op.fail == sum(1 << nth for nth in numbers)
+
+
+def test_failing_says_all_that_fails():
+    """What failed before is not added to, and a number given twice counts once."""
+    assert ops.exit_("p0").failing(3).failing(1, 1).fail_nth == (1,)
+    assert ops.exit_("p0").failing(3).failing() == ops.exit_("p0")
 
 
 @given(operations(), operations())
@@ -69,6 +95,15 @@ def test_a_reader_can_tell_who_does_what(op):
         (ops.mprotect("p0", 1, 2, "r--"), "mprotect(p0, pages 1-2, r--)"),
         (ops.madvise("p0", 1, 1, "dontfork"), "madvise(p0, page 1, dontfork)"),
         (ops.mremap("p0", 0, 2, 8), "mremap(p0, pages 0-1, to page 8)"),
+        (ops.dontunmap("p0", 0, 2, 8), "dontunmap(p0, pages 0-1, to page 8)"),
+        (ops.swap_out("p1", 7), "swap_out(p1, page 7)"),
+        (ops.pin("p1", 7), "pin(p1, page 7, read)"),
+        (ops.unpin("p1", 7), "unpin(p1, page 7)"),
+        (ops.get("p1", 7), "get(p1, page 7)"),
+        (ops.put("p1", 7), "put(p1, page 7)"),
+        (ops.migrate("p1", 7), "migrate(p1, page 7)"),
+        (ops.write("p1", 7).failing(0), "write(p1, page 7) without allocation 0"),
+        (ops.fork("p1", "p2").failing(4, 3), "p2 = fork(p1) without allocations 3, 4"),
     ],
 )
 def test_an_operation_reads_like_a_call(op, text):

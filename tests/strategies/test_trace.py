@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import json
-import os
 import tracemalloc
 
 import attrs
@@ -11,15 +10,12 @@ from hypothesis import strategies as st
 from strategies import trace as trace_module
 from strategies.ops import MAX_LENGTH, MAX_PAGE, OpKind, exit_, fork, mmap, mremap, write
 from strategies.trace import (
-    MAX_BYTES,
     MAX_OPS,
     RecordedFinding,
     Trace,
     TraceError,
-    load,
     loads,
     one_line,
-    printable,
 )
 from tests.strategies.test_ops import operations
 
@@ -126,6 +122,13 @@ def test_the_file_is_made_for_review():
     assert TRACE.to_json_text().endswith("}\n")
 
 
+def test_a_failing_allocation_is_said_and_no_other():
+    """An operation's last field is what fails; one that lacks no memory does not have it."""
+    failing = attrs.evolve(TRACE, ops=(TRACE.ops[0].failing(0, 63), fork("p0", "p1")))
+    assert [op.get("fail_nth") for op in as_json(failing)["ops"]] == [[0, 63], None]
+    assert list(as_json(failing)["ops"][0])[-1] == "fail_nth"
+
+
 def test_text_from_elsewhere_cannot_break_a_line():
     """Line ends, escapes and halves of characters are folded away when a trace is made."""
     odd = attrs.evolve(TRACE, note=" a\n\tb\x1b[31m\ud800\u2028c ")
@@ -215,10 +218,33 @@ class TestRefused:
         document = as_json()
         document["ops"][4]["pages"] = 1
         assert refusal(document) == (
-            'a.json: ops[4] has an unknown field "pages"; known here: op, process'
+            'a.json: ops[4] has an unknown field "pages"; known here: op, process, fail_nth'
         )
         del document["ops"][4]["pages"], document["ops"][4]["process"]
         assert refusal(document) == 'a.json: ops[4] has no field "process"; add it'
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            (3, "is 3; it must be an array of numbers of allocations, ascending"),
+            ({}, "is an object; it must be an array of numbers of allocations, ascending"),
+            (None, "is null; it must be an array of numbers of allocations, ascending"),
+            ([], "is empty; leave it out where no allocation fails"),
+            ([-1], "[0] is -1; it must be a whole number from 0 to 63"),
+            ([0, 64], "[1] is 64; it must be a whole number from 0 to 63"),
+            ([True], "[0] is true; it must be a whole number from 0 to 63"),
+            ([[0]], "[0] is an array; it must be a whole number from 0 to 63"),
+            ([5, 5], "[1] is 5, after 5; list each once, in ascending order"),
+            ([0, 7, 3], "[2] is 3, after 7; list each once, in ascending order"),
+        ],
+    )
+    def test_failures_that_are_none(self, value, said):
+        """Failing allocations are a list in one form only: not empty, ascending, in range."""
+        document = as_json()
+        document["ops"][3]["fail_nth"] = value
+        assert refusal(document) == (
+            f"a.json: ops[3].fail_nth{'' if said[0] == '[' else ' '}{said}"
+        )
 
     @pytest.mark.parametrize("field", ["page", "target"])
     def test_a_range_past_the_last_page(self, field):
@@ -314,86 +340,11 @@ class TestRefused:
             tracemalloc.stop()
 
     def test_one_operation_more_than_is_read(self):
-        """MAX_OPS operations are read, one more is refused."""
-        op = {"op": "exit", "process": "p0"}
+        """MAX_OPS operations are read, even if each lacks memory; one more is refused."""
+        op = {"op": "exit", "process": "p0", "fail_nth": [0]}
         assert len(loads(json.dumps(as_json() | {"ops": [op] * MAX_OPS}), "a.json").ops) == MAX_OPS
         error = refusal(as_json() | {"ops": [op] * (MAX_OPS + 1)})
         assert error.startswith(f"a.json: ops has {MAX_OPS + 1} operations")
-
-
-class TestFiles:
-    """What can be wrong with a file before it is a document."""
-
-    def refusal(self, path):
-        """The error for a file, without its name."""
-        with pytest.raises(TraceError) as caught:
-            load(path)
-        error = str(caught.value)
-        assert error.startswith(f"{printable(str(path))}: ")
-        return error.removeprefix(f"{printable(str(path))}: ")
-
-    def test_a_file_that_is_one(self, tmp_path):
-        """A saved trace is loaded from its path."""
-        path = tmp_path / "a.json"
-        path.write_text(TRACE.to_json_text())
-        assert load(path) == load(str(path)) == TRACE
-
-    def test_no_file(self, tmp_path):
-        """A path that leads nowhere is refused as such."""
-        assert self.refusal(tmp_path / "a.json") == "no such file; check the path"
-
-    def test_a_directory(self, tmp_path):
-        """A directory is refused as such."""
-        assert self.refusal(tmp_path) == "is a directory; name a trace file in it"
-
-    def test_a_path_through_a_file(self, tmp_path):
-        """An operating system's refusal is passed on in its own words."""
-        (tmp_path / "a").touch()
-        assert "Not a directory" in self.refusal(tmp_path / "a" / "b.json")
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_file_without_permission(self, tmp_path):
-        """A file that may not be read is refused as such."""
-        path = tmp_path / "a.json"
-        path.touch(mode=0)
-        assert "Permission denied" in self.refusal(path)
-
-    def test_a_file_that_fails_while_it_is_read(self):
-        """An error in the middle of reading is refused like one at the start."""
-        assert "cannot be read (" in self.refusal("/proc/self/mem")
-
-    def test_a_fifo(self, tmp_path):
-        """A FIFO is refused at once, though nobody writes to it."""
-        os.mkfifo(tmp_path / "fifo")
-        assert self.refusal(tmp_path / "fifo").startswith("is not a regular file")
-
-    def test_an_endless_device(self):
-        """A device that never ends is refused unread."""
-        assert self.refusal("/dev/zero").startswith("is not a regular file")
-
-    def test_text_that_is_not_utf_8(self, tmp_path):
-        """A byte that is no UTF-8 is refused with its position."""
-        path = tmp_path / "a.json"
-        path.write_bytes(b'{"format": "\xff"}')
-        assert self.refusal(path).startswith("is not UTF-8 text at byte 12")
-
-    def test_a_file_beyond_the_limit(self, tmp_path):
-        """A file of a gibibyte is refused without being read."""
-        path = tmp_path / "a.json"
-        path.touch()
-        os.truncate(path, 1 << 30)
-        tracemalloc.start()
-        try:
-            assert self.refusal(path).startswith(f"is larger than {MAX_BYTES >> 20} MiB")
-            assert tracemalloc.get_traced_memory()[1] < 1 << 20
-        finally:
-            tracemalloc.stop()
-
-    def test_a_name_that_would_break_the_line(self, tmp_path):
-        """A file name with a line end in it still makes a one-line error."""
-        with pytest.raises(TraceError) as caught:
-            load(tmp_path / "a\nb\x1b.json")
-        assert "a\\nb\\x1b.json: no such file" in str(caught.value)
 
 
 WORDS = ("NaN", "null", "true", "-1", "1e999", '"op"', '"p0"', '{"op": "fork"}')

@@ -208,6 +208,12 @@ def test_the_rules_of_another_release_do_not_fit(name, kernel, count):
     assert differing(name, KERNELS[kernel]) == count
 
 
+@pytest.mark.parametrize("name", ["forkexit", "forkexit-fail", "multivma"])
+def test_the_7_0_cycle_agrees_with_7_0_itself(name):
+    """No step shows what a failed clone leaves in the pointer: fork has cleared it before."""
+    assert differing(f"7.0-cycle-A-{name}", KERNELS["v7.0"]) == 0
+
+
 def test_a_defect_does_not_fit():
     """A kernel with the double reuse put back differs from 6.12 where v5.18 differs."""
     assert differing("6.12.117-A-forkexit", V6_12.with_defect("B16")) == 11

@@ -158,11 +158,12 @@ def test_sequences_are_read_one_by_one(tmp_path):
         ({"format": "anonvma-recording/x" + "9" * 9999}, "format version 'x99"),
         ({"format": "anonvma-trace/1"}, "not an anonvma-recording/1 file"),
         ({"format": 1}, "not an anonvma-recording/1 file"),
-        ({"level": "pagemap", "source": "host"}, "level 'pagemap' has no anon_vma structures"),
+        ({"level": "pagemap"}, "unknown level 'pagemap'; 'vm' has structures"),
+        ({"source": "host"}, "unknown level 'structures'; 'host' has pagemap"),
         ({"level": "B", "source": "native"}, "'seeds' is missing"),
         ({"level": "A"}, "unknown level 'A'; 'vm' has structures"),
         ({"source": "native"}, "unknown level 'structures'; 'native' has A, B"),
-        ({"source": "host"}, "source 'host' is not read yet, only 'vm' and 'native' are"),
+        ({"source": "kvm"}, "source 'kvm' is not read yet, only 'vm', 'host', 'native' are"),
         ({"source": ["vm"]}, "source ['vm'] is not read yet"),
         ({"source": None}, "source None is not read yet"),
         ({"kernel": 6.12}, "kernel: 6.12 is not a string"),
@@ -293,6 +294,24 @@ def changed(path, value):
 
 
 IN_VMA = ("processes", "0", "vmas", 0)
+
+
+def test_a_pagemap_has_less_in_it(error_in, tmp_path):
+    """At level "pagemap" a state has no anon_vmas, and nothing of what leads to one."""
+    header = {**HEADER, "source": "host", "level": "pagemap"}
+    vma = {name: VMA[name] for name in ("start", "end", "prot", "flags")}
+    seen = {
+        "processes": {"0": {"vmas": [vma], "ptes": {"4": 0}}},
+        "frames": {"0": {"mapcount": 1, "anon_exclusive": True}},
+    }
+    empty = {name: EMPTY[name] for name in seen}
+    (tmp_path / "a").write_bytes(text(header, sequence(step(MMAP, 4, seen), initial=empty)))
+    read_header, (only,) = read_all(tmp_path / "a")
+    assert read_header.level == only.level == "pagemap"
+    assert only.steps[0].state == seen
+    full = text(header, sequence(step(MMAP, 4, STATE), initial=empty))
+    assert "state processes 0 vmas 0: unknown field" in error_in(full)
+    assert "vmas 0: 'pgoff' is missing" in error_in(text(HEADER, sequence(step(MMAP, 4, seen))))
 
 
 @pytest.mark.parametrize(

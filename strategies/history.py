@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The drawing of one history from a mix: what comes next, and whom it may concern.
+
+A history begins with memory that is mapped and written, so that there is something to share, and
+ends with the exit of all processes and then the drop of all references, so that what was not
+freed shows. What it draws need not succeed: it knows which processes and which references it
+asked for, not what became of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+
+import attrs
+
+from strategies import ops
+from strategies.ops import ADVICES, FIRST_PROCESS, Op, OpKind
+
+ALLOCATING = (
+    OpKind.FORK,
+    OpKind.TOUCH,
+    OpKind.MMAP,
+    OpKind.MUNMAP,
+    OpKind.MPROTECT,
+    OpKind.MADVISE,
+    OpKind.MREMAP,
+    OpKind.DONTUNMAP,
+    OpKind.PIN,
+)
+"""Kinds that memory can be too short for."""
+
+_MMAP_READ_ONLY = 0.2
+_MPROTECT_READ_ONLY = 0.5
+_PINS_READ = 0.75
+_ATTEMPTS = 12
+_ONE_FAILS = 0.45
+_PAIR_FAILS = 0.85
+_MAX_DOUBTFUL = 2
+_DOUBTFUL_ACTS = 0.3
+
+# An operation is made once and handed out again: making it costs as much as executing it.
+_made_once = lru_cache(maxsize=1 << 16)
+_mmap = _made_once(ops.mmap)
+_write = _made_once(ops.write)
+_read = _made_once(ops.read)
+_fork = _made_once(ops.fork)
+_exit = _made_once(ops.exit_)
+_munmap = _made_once(ops.munmap)
+_mprotect = _made_once(ops.mprotect)
+_madvise = _made_once(ops.madvise)
+_mremap = _made_once(ops.mremap)
+_dontunmap = _made_once(ops.dontunmap)
+_swap_out = _made_once(ops.swap_out)
+_pin = _made_once(ops.pin)
+_unpin = _made_once(ops.unpin)
+_get = _made_once(ops.get)
+_put = _made_once(ops.put)
+_migrate = _made_once(ops.migrate)
+
+
+@_made_once
+def _failing(op: Op, fail: int) -> Op:
+    return attrs.evolve(op, fail=fail)
+
+
+@attrs.frozen
+class Mix:
+    """What one case is made of.
+
+    Attributes:
+        weights: Operation kinds and their relative frequency.
+        arena: Number of pages that operations name.
+        filled: Share of the arena that the first operation maps.
+        max_live: Processes alive at a time.
+        reads: Share of touches that read.
+        steps: Number of operations.
+        short: Share of the operations for which memory is short, if they need any.
+    """
+
+    weights: tuple[tuple[OpKind, int], ...]
+    arena: int
+    filled: float
+    max_live: int
+    reads: float
+    steps: int
+    short: float = 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return the mix for a log."""
+        return {
+            "weights": {kind.value: weight for kind, weight in self.weights},
+            "arena": self.arena,
+            "filled": self.filled,
+            "max_live": self.max_live,
+            "reads": self.reads,
+            "steps": self.steps,
+            "short": self.short,
+        }
+
+
+def draw_history(rng: Random, mix: Mix) -> list[Op]:
+    """Draw a history from a mix: map and write, the mixed middle, the end of all there is.
+
+    The end is the exit of all processes, then the drop of all references.
+    """
+    return (_ShortOfMemory if mix.short else _History)(rng, mix).draw()
+
+
+class _History:
+    """The drawing of one history; attributes are what later operations may refer to."""
+
+    def __init__(self, rng: Random, mix: Mix) -> None:
+        self.random = rng.random
+        self.mix = mix
+        self.arena = mix.arena
+        self.live = [FIRST_PROCESS]
+        self.doubtful: list[str] = []
+        self.forks = 0
+        self.pins: list[tuple[str, int]] = []
+        self.references: list[tuple[str, int]] = []
+        draws = {
+            OpKind.FORK: self.fork,
+            OpKind.TOUCH: self.touch,
+            OpKind.EXIT: self.exit,
+            OpKind.MMAP: self.mmap,
+            OpKind.MUNMAP: self.munmap,
+            OpKind.MPROTECT: self.mprotect,
+            OpKind.MADVISE: self.madvise,
+            OpKind.MREMAP: self.mremap,
+            OpKind.DONTUNMAP: self.dontunmap,
+            OpKind.SWAP_OUT: self.swap_out,
+            OpKind.PIN: self.pin,
+            OpKind.UNPIN: self.unpin,
+            OpKind.GET: self.get,
+            OpKind.PUT: self.put,
+            OpKind.MIGRATE: self.migrate,
+        }
+        self.table = [draws[kind] for kind, weight in mix.weights for _ in range(weight)]
+
+    def draw(self) -> list[Op]:
+        filled = max(1, int(self.arena * self.mix.filled))
+        first = int(self.random() * filled)
+        history = [
+            _mmap(FIRST_PROCESS, 0, filled, "rw-"),
+            _write(FIRST_PROCESS, first),
+        ]
+        history += self.middle(self.mix.steps - len(history))
+        history += [_exit(process) for process in (*self.live, *self.doubtful)]
+        history += [self.put() for _ in range(len(self.references))]
+        return history
+
+    def middle(self, steps: int) -> list[Op]:
+        table, random = self.table, self.random
+        size = len(table)
+        return [table[int(random() * size)]() for _ in range(steps)]
+
+    def process(self) -> str:
+        live = self.live
+        return live[-1 - int(self.random() * self.random() * len(live))]
+
+    def page(self) -> int:
+        return int(self.random() * self.arena)
+
+    def range(self) -> tuple[int, int]:
+        first = int(self.random() * self.arena)
+        room = self.arena - first
+        return first, 1 + int(self.random() * self.random() * room)
+
+    def fork(self) -> Op:
+        if len(self.live) >= self.mix.max_live:
+            return self.exit()
+        self.forks += 1
+        parent, child = self.process(), f"p{self.forks}"
+        self.live.append(child)
+        return _fork(parent, child)
+
+    def exit(self) -> Op:
+        if len(self.live) == 1:
+            return self.touch()
+        at = -1 - int(self.random() * len(self.live))
+        return self.end_of(self.live.pop(at))
+
+    def end_of(self, process: str) -> Op:
+        if self.pins:
+            self.pins = [place for place in self.pins if place[0] != process]
+        return _exit(process)
+
+    def touch(self) -> Op:
+        touch = _read if self.random() < self.mix.reads else _write
+        return touch(self.process(), self.page())
+
+    def mmap(self) -> Op:
+        first, pages = self.range()
+        prot = "r--" if self.random() < _MMAP_READ_ONLY else "rw-"
+        return _mmap(self.process(), first, pages, prot)
+
+    def munmap(self) -> Op:
+        first, pages = self.range()
+        return _munmap(self.process(), first, pages)
+
+    def mprotect(self) -> Op:
+        first, pages = self.range()
+        prot = "r--" if self.random() < _MPROTECT_READ_ONLY else "rw-"
+        return _mprotect(self.process(), first, pages, prot)
+
+    def madvise(self) -> Op:
+        first, pages = self.range()
+        advice = ADVICES[int(self.random() * len(ADVICES))]
+        return _madvise(self.process(), first, pages, advice)
+
+    def mremap(self) -> Op:
+        first, pages = self.range()
+        target = int(self.random() * (self.arena + 2))
+        return _mremap(self.process(), first, pages, target)
+
+    def dontunmap(self) -> Op:
+        first, pages = self.range()
+        target = int(self.random() * (self.arena + 2))
+        return _dontunmap(self.process(), first, pages, target)
+
+    def swap_out(self) -> Op:
+        return _swap_out(self.process(), self.page())
+
+    def migrate(self) -> Op:
+        return _migrate(self.process(), self.page())
+
+    def pin(self) -> Op:
+        process, page = place = self.process(), self.page()
+        if place in self.pins:
+            return self.unpin()
+        self.pins.append(place)
+        access = "read" if self.random() < _PINS_READ else "write"
+        return _pin(process, page, access)
+
+    def unpin(self) -> Op:
+        if not self.pins:
+            return self.pin()
+        process, page = self.pins.pop(int(self.random() * len(self.pins)))
+        return _unpin(process, page)
+
+    def get(self) -> Op:
+        process, page = place = self.process(), self.page()
+        if place in self.references:
+            return self.put()
+        self.references.append(place)
+        return _get(process, page)
+
+    def put(self) -> Op:
+        if not self.references:
+            return self.get()
+        # Also for a process that is gone: the reference is not.
+        process, page = self.references.pop(int(self.random() * len(self.references)))
+        return _put(process, page)
+
+
+class _ShortOfMemory(_History):
+    """The same where allocations fail, and a child may never have come to be."""
+
+    def middle(self, steps: int) -> list[Op]:
+        drawn: list[Op] = []
+        while len(drawn) < steps:
+            # One draw for a whole run of operations that have memory enough.
+            enough = int(self.random() * 2 / self.mix.short)
+            drawn += super().middle(min(1 + enough, steps - len(drawn)))
+            if drawn[-1].kind in ALLOCATING:
+                drawn[-1] = self.failing(drawn[-1])
+        return drawn
+
+    def failing(self, op: Op) -> Op:
+        if op.kind is OpKind.FORK:
+            if len(self.doubtful) == _MAX_DOUBTFUL:
+                return op
+            self.doubtful.append(self.live.pop())
+        return _failing(op, self.failures())
+
+    def failures(self) -> int:
+        # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.
+        first, which = 1 << self.attempt(), self.random()
+        if which < _ONE_FAILS:
+            return first
+        return first | first << 1 if which < _PAIR_FAILS else first | 1 << self.attempt()
+
+    def attempt(self) -> int:
+        return int(self.random() * self.random() * _ATTEMPTS)
+
+    def process(self) -> str:
+        if self.doubtful and self.random() < _DOUBTFUL_ACTS:
+            return self.doubtful[-1]
+        live = self.live
+        return live[-1 - int(self.random() * self.random() * len(live))]
+
+    def exit(self) -> Op:
+        if self.doubtful and self.random() < _DOUBTFUL_ACTS:
+            return self.end_of(self.doubtful.pop(0))
+        return super().exit()
