@@ -15,7 +15,16 @@ from hypothesis.stateful import (
 from campaign.execute import ModelRun, execute
 from model.kernels import NEWEST
 from model.structs import World
-from strategies.machine import ARENA, LENGTH, PAGE, PROCESS, AnonVmaMachine, machine_for
+from strategies.machine import (
+    ACTION,
+    ARENA,
+    FAILING,
+    LENGTH,
+    PAGE,
+    PROCESS,
+    AnonVmaMachine,
+    machine_for,
+)
 from strategies.mix import generate
 from strategies.ops import ADVICES, PROTS, Op
 from subjects.model import ModelSubject
@@ -74,10 +83,19 @@ class EmptyMachine(RuleBasedStateMachine):
         """Count."""
         EmptyMachine.steps += 1
 
-    @rule(process=PROCESS, page=PAGE, pages=LENGTH, to=PAGE)
-    def mremap(self, process: int, page: int, pages: int, to: int) -> None:
+    @rule(process=PROCESS, page=PAGE, pages=LENGTH, to=PAGE, keep=st.booleans())
+    def mremap(self, process: int, page: int, pages: int, to: int, *, keep: bool) -> None:
         """Count."""
         EmptyMachine.steps += 1
+
+    @rule(process=PROCESS, page=PAGE, action=ACTION)
+    def one_page(self, process: int, page: int, action: str) -> None:
+        """Count."""
+        EmptyMachine.steps += 1
+
+    @rule(fail=FAILING)
+    def short_of_memory(self, fail: int) -> None:
+        """Do nothing: no operation either."""
 
 
 class _Counted:

@@ -293,7 +293,7 @@ LAWS = (
         statement="What fails for want of memory says so and leaves all as it was, but for what "
         "its kind is known to leave.",
         source="fork(2), mmap(2), mprotect(2), mremap(2), madvise(2): ERRORS; 824135c46b00 "
-        "(in v6.6), 734537c9cb72 (in v4.9)",
+        "(in v6.6), 734537c9cb72 (in v4.8)",
         kind=Kind.SAFETY,
         check=check_failed_op,
     ),

@@ -46,6 +46,7 @@ from model.vma_traits import (
     PinnedFork,
     ReadPin,
     SplitFailure,
+    SwapReuse,
     VmaLayer,
     WipeOnFork,
     WpReuse,
@@ -293,7 +294,7 @@ _CATALOGUE = (
         fixed_in="v6.8",
         traits={"fork_recovery": ForkRecovery.EVERY_ENTRY},
         needs={"fork_recovery": (ForkRecovery.UP_TO_MARKER, ForkRecovery.EVERY_ENTRY)},
-        laws=("use-after-free", "kernel-warning", "failed-op"),
+        laws=("locks", "use-after-free", "kernel-warning", "failed-op"),
     ),
     Defect(
         id="B31",
@@ -304,7 +305,11 @@ _CATALOGUE = (
         introduced_in="v2.6.34",
         fixed_in="v5.8",
         traits={"wp_reuse": WpReuse.MAPCOUNT},
-        also={"read_pin": ReadPin.AS_IS, "pinned_fork": PinnedFork.SHARED},
+        also={
+            "read_pin": ReadPin.AS_IS,
+            "pinned_fork": PinnedFork.SHARED,
+            "swap_reuse": SwapReuse.COUNTS,
+        },
         laws=("pin-isolation",),
     ),
     Defect(
@@ -319,7 +324,7 @@ _CATALOGUE = (
     Defect(
         id="B39",
         title="vma_adjust removes two VMAs in two rounds and loses the first if the second fails",
-        fix='734537c9cb72 ("mm: vma_adjust: remove superfluous check for next not NULL")',
+        fix='734537c9cb72 ("mm: fix use-after-free if memory allocation failed in vma_adjust()")',
         introduced_in="v2.6.34",
         fixed_in="v4.8",
         traits={"merge_case6": MergeCase6.TWO_ROUNDS},

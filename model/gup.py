@@ -3,6 +3,9 @@
 
 To v5.5 it is get_user_pages, which takes a reference and leaves no other trace on the page; what
 the model counts in ``pincount`` is then not looked at by anybody.
+
+FOLL_LONGTERM also replaces the zero page by a page of the process's own in the newer releases
+(gup_must_unshare of 6.12.117, not yet in 6.1.192). That is not modelled: the zero page stays.
 """
 
 from __future__ import annotations
@@ -35,9 +38,9 @@ def pin_user_page(w: World, mm: MmStruct, address: int, *, write: bool) -> tuple
         -ENOMEM, and None.
     """
     mmap_read_lock(w, mm)
+    mm.has_pinned = True  # first of all, whatever is found (__get_user_pages_locked)
     error, page = _get_user_page(w, mm, address, write=write)
     if page is not None:
-        mm.has_pinned = True
         page.refcount += 1
         page.pincount += 1
         w.pte_generation += 1

@@ -40,6 +40,7 @@ from model.vma_traits import (
     MergeFailure,
     MergeImport,
     MergePermission,
+    MmapMerge,
     MoveLocks,
     MprotectAccount,
     MprotectUpgrade,
@@ -94,6 +95,7 @@ class Kernel:
     pinned_fork: PinnedFork
     read_pin: ReadPin
     vma_layer: VmaLayer
+    mmap_merge: MmapMerge
     merge_permission: MergePermission
     merge_import: MergeImport
     merge_failure: MergeFailure
@@ -163,6 +165,7 @@ V2_6_34 = Kernel(
     pinned_fork=PinnedFork.SHARED,
     read_pin=ReadPin.AS_IS,
     vma_layer=VmaLayer.VMA_ADJUST,
+    mmap_merge=MmapMerge.VMA_MERGE,
     merge_permission=MergePermission.ANY,
     merge_import=MergeImport.CHAIN,
     merge_failure=MergeFailure.UNDONE,
@@ -263,6 +266,7 @@ V6_1 = V5_19.with_traits(
     accounting=Accounting.COUNTERS,
     reuse=Reuse.NO_ACTIVE_VMA,
     vma_layer=VmaLayer.VMA_ADJUST_MAPLE,
+    mmap_merge=MmapMerge.EXPAND,
     mprotect_upgrade=MprotectUpgrade.EXCLUSIVE,
     dont_unmap=DontUnmap.REBASED,
 )
@@ -280,6 +284,7 @@ V6_12 = V6_6.with_traits(
     source="Debian 6.12.117",
     fork_recovery=ForkRecovery.UP_TO_MARKER,
     vma_layer=VmaLayer.VMG,
+    mmap_merge=MmapMerge.NEW_RANGE,
     mprotect_account=MprotectAccount.DROPPED,
     swap_in_write=SwapInWrite.WRITABLE,
     dont_unmap=DontUnmap.REBASED,

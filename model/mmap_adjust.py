@@ -25,7 +25,7 @@ from model.structs import ENOMEM, MmStruct, VmAreaStruct, World
 from model.vma_adjust import __split_vma, vma_merge
 from model.vma_adjust_maple import vma_expand
 from model.vma_common import vma_erase, vma_store
-from model.vma_traits import VmaLayer
+from model.vma_traits import MmapMerge, VmaLayer
 
 _MAPLE = VmaLayer.VMA_ADJUST_MAPLE
 
@@ -36,10 +36,10 @@ Expand = Callable[[World, VmAreaStruct, int, int, int, VmAreaStruct | None], int
 def mmap_region(w: World, mm: MmStruct, addr: int, end: int, vm_flags: int) -> int:
     """Map a free range: merge with the neighbours or make a VMA; ``addr`` or -ENOMEM.
 
-    mm/mmap.c: mmap_region. To v5.18 it calls vma_merge, v6.1 expands a neighbour.
+    mm/mmap.c: mmap_region. To v6.0 it calls vma_merge, v6.1 expands a neighbour.
     """
     maple = w.kernel.vma_layer is _MAPLE
-    if maple:
+    if w.kernel.mmap_merge is MmapMerge.EXPAND:
         if expand_old_mapping(w, mm, addr, end, vm_flags, vma_expand):
             return addr
     else:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from model.locking import vma_start_write
+from model.mergeable import find_vma_prev
 from model.mmap_adjust import expand_old_mapping
 from model.slab import kmem_cache_alloc_vma, kmem_cache_free_vma, mas_preallocate
 from model.structs import ENOMEM, MmStruct, World
 from model.vma_common import vma_store
-from model.vma_merge import vma_expand
+from model.vma_merge import vma_expand, vma_merge
+from model.vma_traits import MmapMerge
 
 
 def mmap_region(w: World, mm: MmStruct, addr: int, end: int, vm_flags: int) -> int:
@@ -16,8 +18,13 @@ def mmap_region(w: World, mm: MmStruct, addr: int, end: int, vm_flags: int) -> i
 
     mm/mmap.c: mmap_region, with the choice of v6.1.
     """
-    if expand_old_mapping(w, mm, addr, end, vm_flags, vma_expand):
-        return addr
+    if w.kernel.mmap_merge is MmapMerge.EXPAND:
+        if expand_old_mapping(w, mm, addr, end, vm_flags, vma_expand):
+            return addr
+    else:
+        _, prev = find_vma_prev(mm, addr)
+        if vma_merge(w, mm, prev, addr, end, vm_flags, None, addr) is not None:
+            return addr
     return map_new_vma(w, mm, addr, end, vm_flags)
 
 

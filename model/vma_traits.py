@@ -22,6 +22,16 @@ class VmaLayer(Enum):
     """mm/vma.c with struct vma_merge_struct: cacded5e42b9 (in v6.12)."""
 
 
+class MmapMerge(Enum):
+    """Which neighbour a new mapping joins if it could join either, but not both."""
+
+    VMA_MERGE = "the previous one (vma_merge)"
+    EXPAND = "the next one (mmap_region and vma_expand)"
+    """4dd1b84140c1 (in v6.1)."""
+    NEW_RANGE = "the previous one (vma_merge_new_range)"
+    """cacded5e42b9 (in v6.12)."""
+
+
 class MergePermission(Enum):
     """May a VMA without anon_vma merge with one that has one?"""
 

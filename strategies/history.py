@@ -33,7 +33,8 @@ ALLOCATING = (
 _MMAP_READ_ONLY = 0.2
 _MPROTECT_READ_ONLY = 0.5
 _PINS_READ = 0.75
-_ATTEMPTS = 12
+_ATTEMPTS = 8
+_ATTEMPTS_OF_FORK = 12
 _ONE_FAILS = 0.45
 _PAIR_FAILS = 0.85
 _MAX_DOUBTFUL = 2
@@ -171,7 +172,8 @@ class _History:
         if len(self.live) >= self.mix.max_live:
             return self.exit()
         self.forks += 1
-        parent, child = self.process(), f"p{self.forks}"
+        # Not by a process that may not be there: its child would be no more certain.
+        parent, child = _History.process(self), f"p{self.forks}"
         self.live.append(child)
         return _fork(parent, child)
 
@@ -272,17 +274,18 @@ class _ShortOfMemory(_History):
             if len(self.doubtful) == _MAX_DOUBTFUL:
                 return op
             self.doubtful.append(self.live.pop())
-        return _failing(op, self.failures())
+            return _failing(op, self.failures(_ATTEMPTS_OF_FORK))
+        return _failing(op, self.failures(_ATTEMPTS))
 
-    def failures(self) -> int:
+    def failures(self, attempts: int) -> int:
         # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.
-        first, which = 1 << self.attempt(), self.random()
+        first, which = 1 << self.below(attempts), self.random()
         if which < _ONE_FAILS:
             return first
-        return first | first << 1 if which < _PAIR_FAILS else first | 1 << self.attempt()
+        return first | first << 1 if which < _PAIR_FAILS else first | 1 << self.below(attempts)
 
-    def attempt(self) -> int:
-        return int(self.random() * self.random() * _ATTEMPTS)
+    def below(self, limit: int) -> int:
+        return int(self.random() * self.random() * limit)
 
     def process(self) -> str:
         if self.doubtful and self.random() < _DOUBTFUL_ACTS:

@@ -43,15 +43,26 @@ DEFAULT_STEPS = 100
 
 _MERGING_SHARE = 0.35
 _MERGING_INCLUDED = 0.8
+# What unmaps is rare: an operation on a hole does nothing, and neighbours are what is wanted.
+_MERGING_WEIGHTS = (
+    (OpKind.FORK, (1, 1, 2)),
+    (OpKind.TOUCH, (4, 8, 16)),
+    (OpKind.EXIT, (1, 2)),
+    (OpKind.MMAP, (16, 32, 48)),
+    (OpKind.MUNMAP, (4, 8)),
+    (OpKind.MPROTECT, (8, 16, 24)),
+    (OpKind.MADVISE, (4, 8)),
+    (OpKind.MREMAP, (4, 8)),
+)
 _FORKING_INCLUDED = 0.5
 _EXIT_INCLUDED = 0.9
 _READS = (0.0, 0.1, 0.4)
 _READS_OF_SWAP = (0.1, 0.4, 0.6)
 _SPECIAL_SHARE = 0.5
 _SPECIAL_INCLUDED = 0.4
-_SHORT_SHARE = 0.3
-_MERGING_SHORT_SHARE = 0.4
-_SHORT = (0.05, 0.1, 0.3)
+_SHORT_SHARE = 0.25
+_MERGING_SHORT_SHARE = 0.5
+_SHORT = (0.1, 0.2, 0.4)
 
 
 def draw_mix(rng: Random, steps: int = DEFAULT_STEPS) -> Mix:
@@ -81,11 +92,10 @@ def draw_mix(rng: Random, steps: int = DEFAULT_STEPS) -> Mix:
 
 
 def _merging_mix(rng: Random, steps: int) -> Mix:
-    weights = [(OpKind.FORK, rng.choice((1, 1, 2))), (OpKind.TOUCH, rng.choice((8, 16, 32)))]
-    weights += [
-        (kind, rng.choice((1, 2) if kind is OpKind.EXIT else (8, 16, 24)))
-        for kind in OPTIONAL
-        if rng.random() < _MERGING_INCLUDED
+    weights = [
+        (kind, rng.choice(choices))
+        for kind, choices in _MERGING_WEIGHTS
+        if kind in MANDATORY or rng.random() < _MERGING_INCLUDED
     ]
     special = _special_weights(rng)
     return Mix(

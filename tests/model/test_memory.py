@@ -3,15 +3,16 @@
 
 import pytest
 
-from model.memory import access, load
+from model.memory import access, handle_mm_fault, load
 from model.structs import EFAULT, ENOMEM, VM_WRITE
-from model.vma_traits import WpReuse
-from strategies.ops import exit_, fork, madvise, mmap, mprotect, read, write
+from model.vma_traits import PinnedFork, ReadPin, WpReuse
+from strategies.ops import exit_, fork, madvise, mmap, mprotect, munmap, pin, read, unpin, write
 from tests.model.worlds import (
     Machine,
     each_kernel,
     every_kernel,
     every_release,
+    is_release,
     snapshot,
 )
 
@@ -67,6 +68,14 @@ class TestFirstAccess:
         assert access(m.world, m.mm(), 0, write=True) == 0
         assert access(m.world, m.mm(), 0, write=False) == 0
         assert m.world.pte_generation == before
+
+    @every_kernel
+    def test_a_fault_that_comes_too_late_does_nothing(self, kernel):
+        """A fault whose entry permits the access by now changes nothing."""
+        m = Machine(kernel, *FAULTED)
+        before = snapshot(m.world)
+        assert handle_mm_fault(m.world, m.vma(), 0, write=True) == 0
+        assert snapshot(m.world) == before
 
     @every_kernel
     def test_what_is_not_permitted_is_a_fault(self, kernel):
@@ -215,3 +224,97 @@ class TestEntries:
         m = Machine(kernel, *FAULTED, mprotect("p0", 0, 2, "r--"), fork("p0", "p1"))
         m.do(read("p1", 0))
         assert m.page("p0") is m.page("p1")
+
+
+def copies_pinned(kernel):
+    """Whether fork copies a page that the parent has pinned."""
+    return kernel.pinned_fork is PinnedFork.COPIED
+
+
+class TestForkOfPinned:
+    PINNED = (*FAULTED, pin("p0", 0, "write"))
+
+    @each_kernel(lambda kernel: not copies_pinned(kernel))
+    def test_once_it_was_shared(self, kernel):
+        """Before v5.9 a pinned page is shared with a child like any other."""
+        m = Machine(kernel, *self.PINNED, fork("p0", "p1"))
+        assert m.page("p1") is m.page("p0")
+        assert not m.mm("p0").pgd[0].write
+
+    @each_kernel(copies_pinned)
+    def test_the_child_gets_a_copy(self, kernel):
+        """From v5.9 on the child has a page of its own anon_vma with the same content at once."""
+        m = Machine(kernel, *self.PINNED, fork("p0", "p1"))
+        copy = m.page("p1")
+        assert copy is not m.page("p0")
+        assert (copy.content, copy.mapcount, copy.refcount, copy.index) == (1, 1, 1, 0)
+        assert copy.mapping is m.vma("p1").anon_vma
+        assert copy.anon_exclusive is (kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE)
+        assert m.mm("p1").pgd[0].write
+
+    @each_kernel(copies_pinned)
+    def test_the_parent_keeps_what_it_has(self, kernel):
+        """The parent's page stays writable, exclusive and pinned."""
+        m = Machine(kernel, *self.PINNED)
+        page, exclusive = m.page("p0"), m.page("p0").anon_exclusive
+        m.do(fork("p0", "p1"))
+        assert (m.page("p0"), page.mapcount, page.pincount) == (page, 1, 1)
+        assert m.mm("p0").pgd[0].write
+        assert page.anon_exclusive is exclusive
+        m.do(write("p0", 0))
+        assert (m.page("p0"), m.do(read("p1", 0))) == (page, 1)
+
+    @each_kernel(copies_pinned)
+    def test_only_what_is_pinned_is_copied(self, kernel):
+        """The pages beside it are shared, and after its pin is gone it is shared too."""
+        m = Machine(kernel, *self.PINNED, write("p0", 1), fork("p0", "p1"), unpin("p0", 0))
+        assert m.page("p1", 1) is m.page("p0", 1)
+        m.do(fork("p0", "p2"))
+        assert m.page("p2") is m.page("p0")
+
+    @each_kernel(copies_pinned)
+    def test_a_read_only_copy_is_read_only(self, kernel):
+        """In a VMA that does not permit writing the child's copy is mapped read-only."""
+        m = Machine(kernel, *FAULTED, pin("p0", 0), mprotect("p0", 0, 2, "r--"))
+        m.do(fork("p0", "p1"))
+        assert m.page("p1") is not m.page("p0")
+        assert not m.mm("p1").pgd[0].write
+
+    @each_kernel(lambda kernel: copies_pinned(kernel) and kernel.read_pin is ReadPin.AS_IS)
+    def test_who_has_never_pinned_shares(self, kernel):
+        """A process that never pinned shares a page that another process has pinned."""
+        m = Machine(kernel, *FAULTED, fork("p0", "p1"), pin("p0", 0), fork("p1", "p2"))
+        assert m.page("p2") is m.page("p1") is m.page("p0")
+        m.do(fork("p0", "p3"))
+        assert m.page("p3") is not m.page("p0")
+
+    @every_kernel
+    def test_a_pin_without_mapping_is_no_concern(self, kernel):
+        """What a process has pinned, but does not map any more, fork does not see."""
+        m = Machine(kernel, *self.PINNED, write("p0", 1), munmap("p0", 0), fork("p0", "p1"))
+        assert list(m.mm("p1").pgd) == [1]
+
+
+class TestWriteUnderPin:
+    @each_kernel(lambda kernel: is_release(kernel) and kernel.read_pin is ReadPin.AS_IS)
+    def test_it_is_noted(self, kernel):
+        """That a write fault met a page which somebody has pinned is noted as a goal."""
+        m = Machine(kernel, *FAULTED, fork("p0", "p1"), pin("p1", 0), write("p0", 0))
+        assert m.world.marks["pinned-page-written"] == 1
+
+    @by(WpReuse.REFCOUNT)
+    def test_a_pin_of_ones_own_means_a_copy(self, kernel):
+        """From v5.9 to v5.18 a process that was alone with its page loses it to its own pin."""
+        m = Machine(kernel, *INHERITED, pin("p1", 0))
+        page = m.page("p1")
+        m.do(write("p1", 0))
+        assert m.page("p1") is not page
+        assert (page.mapcount, page.refcount, page.content) == (0, 1, 1)
+
+    @by(WpReuse.MAPCOUNT, WpReuse.ANON_EXCLUSIVE)
+    def test_else_the_page_stays(self, kernel):
+        """Before, pins are not looked at; later, a page that is pinned is exclusive."""
+        m = Machine(kernel, *INHERITED, pin("p1", 0))
+        page = m.page("p1")
+        m.do(write("p1", 0))
+        assert (m.page("p1"), page.content) == (page, 2)

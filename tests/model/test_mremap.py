@@ -306,6 +306,14 @@ class TestFailure:
         assert m.ranges() == [(0, 1)]
 
     @every_kernel
+    def test_a_target_that_cannot_be_unmapped_stays(self, kernel):
+        """If the target must be split first and cannot be, nothing is unmapped or moved."""
+        m = Machine(kernel, *FAULTED, mmap("p0", 9, 3), write("p0", 10))
+        before = snapshot(m.world)
+        assert m.failing(-1, mremap("p0", 0, 1, 10)) == -ENOMEM
+        assert snapshot(m.world) == before
+
+    @every_kernel
     def test_without_a_tree_node_there_is_no_merge(self, kernel):
         """From v6.1 on a merge at the target needs memory; without it the VMA stays apart."""
         m = Machine(kernel, mmap("p0", 0), mmap("p0", 5))

@@ -10,15 +10,20 @@ from model.page_rmap import (
 )
 from model.page_rmap import (
     linear_page_index,
+    page_add_anon_rmap,
+    page_get_anon_vma,
+    page_move_anon_rmap,
+    page_remove_rmap,
     page_try_dup_anon_rmap,
+    page_try_share_anon_rmap,
     rmap_walk_anon,
     vma_address,
 )
 from model.slab import alloc_page
 from model.traits import Root, SharedMapping
-from model.vma_traits import WpReuse
+from model.vma_traits import PinnedFork, WpReuse
 from strategies.ops import fork, madvise, mmap, mprotect, mremap, write
-from tests.model.worlds import Machine, every_kernel, every_release
+from tests.model.worlds import Machine, each_kernel, every_kernel, every_release
 
 
 def found_from(m, page):
@@ -163,3 +168,77 @@ def test_one_more_mapping_ends_exclusiveness(kernel):
     m = Machine(kernel, mmap("p0", 0), write("p0", 0))
     assert page_try_dup_anon_rmap(m.world, m.page(), m.vma())
     assert (m.page().mapcount, m.page().anon_exclusive) == (2, False)
+
+
+@each_kernel(lambda kernel: kernel.pinned_fork is PinnedFork.COPIED)
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_whether_fork_may_map_a_pinned_page(kernel, exclusive):
+    """A pinned page is not shared, but from v5.19 on one that is shared already is."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0))
+    page = m.page()
+    page.pincount, page.anon_exclusive, m.mm().has_pinned = 1, exclusive, True
+    shares = kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE and not exclusive
+    assert page_try_dup_anon_rmap(m.world, page, m.vma()) is shares
+    assert page.mapcount == 1 + shares
+
+
+@every_kernel
+def test_unmapping_for_a_while_ends_exclusiveness(kernel):
+    """A page that goes to swap or migrates is not exclusive meanwhile, unless a pin forbids it."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0))
+    page = m.page()
+    page.pincount, page.anon_exclusive = 1, True
+    assert not page_try_share_anon_rmap(page)
+    assert page.anon_exclusive
+    page.pincount = 0
+    assert page_try_share_anon_rmap(page)
+    assert not page.anon_exclusive
+
+
+@every_kernel
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_page_that_comes_back(kernel, exclusive):
+    """A page mapped again is counted, and exclusive if said so, where that is known."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0))
+    page = alloc_page(m.world)
+    page_add_anon_rmap(m.world, page, m.vma(), 0, exclusive=exclusive)
+    knows = kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE
+    assert (page.mapcount, page.anon_exclusive) == (1, exclusive and knows)
+    assert (page.mapping, page.index) == (m.vma().anon_vma, 0)
+
+
+@every_kernel
+def test_a_page_that_others_map_comes_back_shared(kernel):
+    """Mapping a page once more as exclusive, or one that is exclusive, is a kernel warning."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0))
+    page = alloc_page(m.world)
+    page_add_anon_rmap(m.world, page, m.vma(), 0, exclusive=False)
+    page_add_anon_rmap(m.world, page, m.vma(), 0, exclusive=False)
+    assert page.mapcount == 2
+    with pytest.raises(KernelWarning, match="exclusive, but mapped already"):
+        page_add_anon_rmap(m.world, page, m.vma(), 0, exclusive=True)
+    page.anon_exclusive = True
+    with pytest.raises(KernelWarning, match="mapped, and exclusive"):
+        page_add_anon_rmap(m.world, page, m.vma(), 0, exclusive=False)
+
+
+@every_kernel
+def test_a_page_moves_only_to_an_anon_vma(kernel):
+    """Moving a page to a VMA that has no anon_vma is where the kernel stops."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0), mmap("p0", 5))
+    with pytest.raises(KernelWarning, match="which has no anon_vma"):
+        page_move_anon_rmap(m.world, m.page(), m.vma(page=5))
+
+
+@every_kernel
+def test_the_anon_vma_of_a_mapped_page_can_be_held(kernel):
+    """A reference on a page's anon_vma is to be had only while something maps the page."""
+    m = Machine(kernel, mmap("p0", 0), write("p0", 0))
+    page, anon_vma = m.page(), m.page().mapping
+    before = anon_vma.refcount
+    assert page_get_anon_vma(page) is anon_vma
+    assert anon_vma.refcount == before + 1
+    page_remove_rmap(m.world, page)
+    assert page_get_anon_vma(page) is None
+    assert page_get_anon_vma(alloc_page(m.world)) is None
+    assert anon_vma.refcount == before + 1

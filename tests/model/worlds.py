@@ -89,6 +89,10 @@ class Machine:
         """Return the Page that a process has at an address, None for the zero page."""
         return self.mm(label).pgd[page].page
 
+    def swapped(self, label="p0", page=0):
+        """Return the swap entry that a process has at an address."""
+        return self.mm(label).swapped[page]
+
     def name(self, anon_vma):
         """Return the name of an anon_vma, "-" for none."""
         return "-" if anon_vma is None else self.names[anon_vma.serial]

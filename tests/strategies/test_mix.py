@@ -8,11 +8,12 @@ import subprocess
 import sys
 from random import Random
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.mix import MANDATORY, draw_mix, generate
+from strategies.mix import MANDATORY, SPECIAL, case_rng, draw_mix, generate
 from strategies.ops import FIRST_PROCESS, MAX_LENGTH, MAX_PAGE, OpKind
 
 PRINT_CASES = """
@@ -59,11 +60,11 @@ def test_every_kind_is_in_some_mix():
 
 @given(seed=st.integers(0, 2**32), case=st.integers(0, 10**6))
 def test_a_history_names_only_processes_that_were_made(seed, case):
-    """Operations name live processes, children have labels of their own, all exit at the end."""
+    """Only references are dropped after an exit; children have their own labels; all exit."""
     live = [FIRST_PROCESS]
     seen = {FIRST_PROCESS}
     for op in generate(seed, case):
-        assert op.process in live
+        assert op.process in (seen if op.kind is OpKind.PUT else live)
         if op.kind is OpKind.FORK:
             assert op.child not in seen
             seen.add(op.child)
@@ -71,6 +72,34 @@ def test_a_history_names_only_processes_that_were_made(seed, case):
         elif op.kind is OpKind.EXIT:
             live.remove(op.process)
     assert live == []
+
+
+@given(seed=st.integers(0, 2**32))
+def test_what_is_taken_can_be_dropped(seed):
+    """Pins come with unpins and references with drops: no mix has one kind of a group alone."""
+    kinds = {kind for kind, _ in draw_mix(Random(seed)).weights}
+    for group in SPECIAL:
+        assert kinds.isdisjoint(group) or kinds.issuperset(group)
+
+
+def test_what_is_special_leaves_room_for_what_is_not():
+    """Half of the cases have no special kind, a third is short of memory, many are neither."""
+    mixes = [draw_mix(case_rng(1, case)) for case in range(2000)]
+    special = {kind for group in SPECIAL for kind in group}
+    plain = [mix for mix in mixes if special.isdisjoint(kind for kind, _ in mix.weights)]
+    assert 0.45 < len(plain) / len(mixes) < 0.6
+    assert 0.25 < sum(mix.short > 0 for mix in mixes) / len(mixes) < 0.4
+    assert sum(mix.short == 0 for mix in plain) > len(mixes) / 4
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_mix_can_be_logged(seed):
+    """A mix says all that it is made of, as JSON."""
+    mix = draw_mix(Random(seed))
+    shown = json.loads(json.dumps(mix.to_json()))
+    assert shown.pop("weights") == {kind.value: weight for kind, weight in mix.weights}
+    assert shown == {name: getattr(mix, name) for name in shown}
+    assert {"weights", *shown} == {field.name for field in attrs.fields(type(mix))}
 
 
 @given(seed=st.integers(0, 2**32), case=st.integers(0, 10**6))
@@ -93,8 +122,9 @@ def test_a_history_begins_with_something_to_share():
 
 @given(steps=st.integers(3, 200))
 def test_a_history_has_the_length_asked_for(steps):
-    """Steps asked for, then one exit per process that is left."""
-    history = generate(1, 1, steps)
-    tail = history[steps:]
-    assert tail
-    assert all(op.kind is OpKind.EXIT for op in tail)
+    """Steps asked for, then one exit per process that is left, then the references that are."""
+    for case in range(20):
+        tail = [op.kind for op in generate(1, case, steps)[steps:]]
+        exits = tail.count(OpKind.EXIT)
+        assert exits
+        assert tail == [OpKind.EXIT] * exits + [OpKind.PUT] * (len(tail) - exits)
