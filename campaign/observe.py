@@ -60,7 +60,7 @@ _ARRIVALS = (
         since="v5.7",
         trait="dont_unmap",
         absent=DontUnmap.ABSENT,
-        is_used_by=lambda op: op.kind == "dontunmap",
+        is_used_by=lambda op: op.kind is OpKind.DONTUNMAP,
     ),
 )
 
@@ -121,10 +121,7 @@ def observe(kernel: Kernel, ops: Sequence[Op]) -> Iterator[Observed]:
             yield Observed(None, is_stopped=True)
             return
         attempts = 0 if returned is None else world.allocations
-        bits = range(attempts, getattr(op, "fail", 0).bit_length())
-        unreached = tuple(
-            Unreached(step, bit, attempts) for bit in bits if getattr(op, "fail", 0) >> bit & 1
-        )
+        unreached = tuple(Unreached(step, n, attempts) for n in op.fail_nth if n >= attempts)
         yield Observed(returned, unreached)
 
 

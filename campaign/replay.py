@@ -166,17 +166,17 @@ def step_lines(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
 
 _NOTHING = {
     OpKind.FORK: ", or its child's label is taken",
-    "swap_out": ", or no anonymous page is mapped there",
-    "pin": ", or it holds a pin there",
-    "unpin": ", or it holds no pin there",
-    "get": ", or no anonymous page is mapped there, or a reference is held",
-    "migrate": ", or no anonymous page is mapped there",
+    OpKind.SWAP_OUT: ", or no anonymous page is mapped there",
+    OpKind.PIN: ", or it holds a pin there",
+    OpKind.UNPIN: ", or it holds no pin there",
+    OpKind.GET: ", or no anonymous page is mapped there, or a reference is held",
+    OpKind.MIGRATE: ", or no anonymous page is mapped there",
 }
 
 
 def _result(op: Op, value: int | None) -> str:
     if value is None:
-        if op.kind == "put":
+        if op.kind is OpKind.PUT:
             return "nothing done: no reference is held"
         return f"nothing done: no such process{_NOTHING.get(op.kind, '')}"
     if value < 0:

@@ -12,7 +12,8 @@ mprotect, madvise         that, and the flags of pages in the range, write acces
                           included: what came before the part that failed is done; and the anon_vma
                           of an unfaulted VMA that was merged with a faulted one on the way
 mremap, dontunmap         where VMAs end; pages of the target range may be unmapped already. From
-                          v6.17, which moves several VMAs, part of the source may have moved
+                          v6.17, which moves several VMAs, part of the source may have moved; where
+                          unmapping the source then failed, its whole VMA has lost VM_ACCOUNT
 ========================  =====================================================================
 
 No other process may differ at all, no process may have come or gone, and the caller is told: the
@@ -224,7 +225,7 @@ def _check_by_page(failure: Failure, before: Picture, after: Picture, *, moves_m
     moved = _Moved(before, one, page_views(after.mms[name]), moves_many)
 
     def permitted(address: int, was: PageView | None, now: PageView | None) -> bool:
-        if kind in _MOVES and _may_move(moved, address, now):
+        if kind in _MOVES and (_may_move(moved, address, now) or _lost_charge(moved, was, now)):
             return True
         if was is None or now is None or was.offset != now.offset:
             return False
@@ -274,6 +275,17 @@ def _may_move(views: _Moved, address: int, now: PageView | None) -> bool:
     if not views.many or address not in inside or origin is None or there is None:
         return False
     return _moved(origin, now, there)
+
+
+def _lost_charge(views: _Moved, was: PageView | None, now: PageView | None) -> bool:
+    # unmap_source_vma hides VM_ACCOUNT of the VMA that it unmaps part of, and returns without
+    # giving it back if it cannot split it. (A single move then says that it succeeded.)
+    return (
+        views.many
+        and was is not None
+        and now is not None
+        and now == attrs.evolve(was, flags=was.flags & ~VM_ACCOUNT)
+    )
 
 
 def _moved(origin: PageView, left: PageView | None, there: PageView) -> bool:

@@ -142,7 +142,7 @@ class Kernel:
 
 V2_6_34 = Kernel(
     name="v2.6.34",
-    source="2.6.34",
+    source="2.6.34 (mm/mmap.c read)",
     accounting=Accounting.NONE,
     reuse=Reuse.NONE,
     root=Root.NONE,
@@ -167,7 +167,7 @@ V2_6_34 = Kernel(
     vma_layer=VmaLayer.VMA_ADJUST,
     mmap_merge=MmapMerge.VMA_MERGE,
     merge_permission=MergePermission.ANY,
-    merge_import=MergeImport.CHAIN,
+    merge_import=MergeImport.CHAIN_THEN_POINTER,
     merge_failure=MergeFailure.UNDONE,
     merge_case6=MergeCase6.TWO_ROUNDS,
     merge_case8=MergeCase8.KEEP_CHANGED,
@@ -209,6 +209,7 @@ V4_0 = V3_18.with_traits(
     reuse=Reuse.DEGREE_BELOW_2,
     fork_pointer=ForkPointer.DROPPED,
     clone_failure=CloneFailure.CLEAR_AND_UNLINK,
+    merge_import=MergeImport.CHAIN,
 )
 
 TEXTBOOK = V4_0.with_traits(

@@ -65,8 +65,8 @@ def dontunmap_complete(
 ) -> None:
     """Leave the emptied source VMA without anon_vma, if all of it was moved (mm/mremap.c).
 
-    Part of move_vma to v6.14. v5.7 to v5.11 leave its links. v6.15 and v6.16 also take VM_ACCOUNT
-    away, which is not modelled.
+    Part of move_vma to v6.14. v5.7 to v5.11 leave its links. v6.15 to v6.17 also take VM_ACCOUNT
+    away (b714ccb02a76), which is not modelled.
 
     Raises:
         KernelWarning: The copy merged with the source (VM_WARN_ON_ONCE, where that is ruled out).

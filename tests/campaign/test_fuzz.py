@@ -136,8 +136,8 @@ class TestOutcome:
         assert files_in(tmp_path) == files_in(directory)
 
     def test_a_clean_campaign(self, root, tmp_path):
-        """Three hundred cases of v6.12 break no law, reach every required goal, leave no file."""
-        code, out, err = fuzz_in(tmp_path, root, "v6.12", "--cases", 300, "--seed", 1)
+        """Three hundred cases of v6.19 break no law, reach every required goal, leave no file."""
+        code, out, err = fuzz_in(tmp_path, root, "v6.19", "--cases", 300, "--seed", 1)
         assert (code, err) == (0, "")
         assert "every required goal was reached" in out
         assert list(tmp_path.iterdir()) == []
@@ -168,7 +168,7 @@ class TestOutcome:
         """A campaign by time ends when the time is up, not much later."""
         began = time.monotonic()
         summary = campaign(tmp_path, cases=None, seconds=2.0, jobs=2)[-1]
-        assert 2.0 <= time.monotonic() - began < 6.0
+        assert 2.0 <= time.monotonic() - began < 10.0
         assert summary.cases > 10
 
 

@@ -127,7 +127,7 @@ class TestKernels:
         assert told["v6.1"][-1].startswith("defects ")
         assert told["v6.1"][-1].endswith("no longer B16")
         assert not any(line.startswith("root ") for line in told["v6.1"])
-        assert told["v2.6.34"][0] == "all of it source: 2.6.34"
+        assert told["v2.6.34"][0] == "all of it source: 2.6.34 (mm/mmap.c read)"
         assert len([line for line in told["v2.6.34"] if not line.startswith("defects")]) == 1 + len(
             RELEASES[0].traits()
         )

@@ -267,8 +267,9 @@ class TestForms:
             "* double: affected: v5.18 (of 3 releases)",
         ]
 
-    def test_two_traces_of_one_name(self, capsys, save, tmp_path):
+    def test_two_traces_of_one_name(self, capsys, monkeypatch, save, tmp_path):
         """Traces whose files have the same name are told apart by their paths."""
+        monkeypatch.setenv("COLUMNS", "1000")
         one, other = save(DOUBLE), str(save_trace(tmp_path / "b", DOUBLE, "double"))
         _, out, _ = run(capsys, one, other, "--on", "v6.1")
         assert f"{one}: affected: none" in " ".join(out.split())

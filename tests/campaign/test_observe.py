@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-import attrs
 import pytest
 
 from campaign.observe import Missing, Unreached, first_difference, missing_ops, observe
 from model.errors import KernelWarning
 from model.kernels import KERNELS, NEWEST, RELEASES
 from model.vma_traits import DontUnmap, WipeOnFork
-from strategies.ops import Op, OpKind, fork, madvise, mmap, munmap, read, write
+from strategies.ops import dontunmap, fork, madvise, mmap, munmap, read, write
 
 FAULTED = (mmap("p0", 0), write("p0", 0))
 WIPE = madvise("p0", 0, 1, "wipeonfork")
-DONTUNMAP = Op(OpKind.DONTUNMAP, "p0", page=0, target=4)
-
-
-def failing(op, *numbers):
-    """An operation of which some allocations fail."""
-    return attrs.evolve(op, fail=sum(1 << number for number in numbers))
+DONTUNMAP = dontunmap("p0", 0, 1, 4)
 
 
 class TestMissingOps:
@@ -62,19 +56,19 @@ class TestObserve:
 
     def test_a_failure_that_happens(self):
         """An allocation that the operation attempts can fail, and nothing is left to say."""
-        (*_, last) = observe(NEWEST, (mmap("p0", 0), failing(write("p0", 0), 0)))
+        (*_, last) = observe(NEWEST, (mmap("p0", 0), write("p0", 0).failing(0)))
         assert (last.returned, last.unreached) == (-12, ())
 
     def test_a_failure_that_does_not_happen(self):
         """A number beyond the operation's allocations is told, with how many there are."""
-        ops = (*FAULTED, failing(read("p0", 0), 0, 5))
+        ops = (*FAULTED, read("p0", 0).failing(0, 5))
         (*_, last) = observe(NEWEST, ops)
         assert last.unreached == (Unreached(2, 0, 0), Unreached(2, 5, 0))
         assert str(last.unreached[1]) == "ops[2] has no allocation 5, it makes 0"
 
     def test_a_recorded_no_op_allocates_nothing(self):
         """A failure in an operation of a process that is not there does not happen."""
-        (*_, last) = observe(NEWEST, (*FAULTED, failing(fork("p8", "p9"), 0)))
+        (*_, last) = observe(NEWEST, (*FAULTED, fork("p8", "p9").failing(0)))
         assert (last.returned, last.unreached) == (None, (Unreached(2, 0, 0),))
 
     def test_nothing_follows_when_the_kernel_dies(self, monkeypatch):

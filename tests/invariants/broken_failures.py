@@ -45,7 +45,7 @@ def split(label, page):
     """Split a read-only VMA, and nothing else: an unmapping that fails after its first split."""
 
     def change(world):
-        assert apply_in(world, munmap(label, page, 2), fail_mask=1 << 2) == -ENOMEM
+        assert apply_in(world, munmap(label, page, 2), fail_mask=1 << 3) == -ENOMEM
 
     return change
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from invariants import Checker, ScreenFault
 from invariants.rmap import keeps_pinned_exclusive, mapped_at
-from invariants.screen import pages_hold, structure_holds
+from invariants.screen import failure_holds, pages_hold, structure_holds
 from model.errors import ModelViolation, UseAfterFree
 from model.kernels import KERNELS
 from model.slab import FreedAnonVma, FreedAnonVmaChain, FreedPage, FreedVmAreaStruct
@@ -34,7 +34,8 @@ FREED = (FreedAnonVma, FreedAnonVmaChain, FreedPage, FreedVmAreaStruct)
 def passes(world, *, strict=True):
     """Whether the screen lets a World pass; one that crashes it does not."""
     try:
-        return structure_holds(world, ordered=strict) and pages_hold(world)
+        holds = structure_holds(world, ordered=strict) and pages_hold(world)
+        return holds and (world.failure is None or failure_holds(world))
     except (UseAfterFree, AttributeError):
         return False
 
@@ -59,15 +60,18 @@ def random_world(rng, kernel, *, strict=True):
     if rng.random() < 0.7:
         hold_some(rng, subject.world)
         swap_and_pin_some(rng, subject.world)
+        # What was done by hand is not what the last operation did.
+        subject.world.failure = None
     return subject.world
 
 
 def hold_some(rng, world):
     """Take references on anon_vmas of a sound World, and let processes exit under them."""
     for vma in [v for mm in world.mms.values() for v in mm.mmap if v.anon_vma is not None]:
-        if rng.random() < 0.2:
+        place = vma.vm_mm.name, vma.vm_start
+        if rng.random() < 0.2 and place not in world.references:
             vma.anon_vma.refcount += 1
-            world.references[vma.vm_mm.name, vma.vm_start] = vma.anon_vma
+            world.references[place] = vma.anon_vma
     for label in list(world.mms):
         if rng.random() < 0.2:
             apply_in(world, exit_(label))
@@ -78,6 +82,8 @@ def swap_and_pin_some(rng, world):
     pins_exclusive = keeps_pinned_exclusive(world.kernel)
     for page, places in mapped_at(world).items():
         how = rng.random()
+        if page.swap is not None or page.pincount or places[0] in world.pins:
+            continue
         if how < 0.3 and (page.anon_exclusive or not pins_exclusive):
             pin(world, *places[0])
             if rng.random() < 0.3:

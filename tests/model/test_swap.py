@@ -128,6 +128,12 @@ class TestCache:
         assert m.page().swap is slot_of(m)
 
     @every_kernel
+    def test_it_stays_for_whoever_maps_the_page(self, kernel):
+        """When one of those who map the page lets go of it, the others keep it in the cache."""
+        m = Machine(kernel, *BOTH_SWAPPED, read("p0", 0), read("p1", 0), exit_("p0"))
+        assert (slot_of(m).count, slot_of(m).page) == (0, m.page("p1"))
+
+    @every_kernel
     def test_it_lets_go_only_of_what_nothing_can_bring_back(self, kernel):
         """A page leaves the cache when asked only if no swap entry names its slot."""
         m = Machine(kernel, *BOTH_SWAPPED, read("p0", 0))

@@ -361,3 +361,32 @@ class TestPins:
         assert m.do(swap_out("p0", 0)) == -EAGAIN
         kept = kernel.swap_pinned is SwapPinned.KEPT
         assert (0 in m.mm().pgd, 0 in m.mm().swapped) == (kept, not kept)
+
+
+def pages_of(world):
+    """Everything about page table entries, pages, slots and pins that a law may look at."""
+    return [
+        [(p.serial, p.mapcount, p.refcount, p.pincount, p.content) for p in world.pages.values()],
+        [(p.mapping, p.index, p.anon_exclusive, p.swap) for p in world.pages.values()],
+        [(slot.serial, slot.count, slot.page) for slot in world.swap_slots.values()],
+        [(at, pte.page, pte.write) for mm in world.mms.values() for at, pte in mm.pgd.items()],
+        [(at, e.slot, e.exclusive) for mm in world.mms.values() for at, e in mm.swapped.items()],
+        [(place, pin.page) for place, pin in world.pins.items()],
+    ]
+
+
+@every_kernel
+def test_the_world_counts_its_changes(kernel):
+    """Whatever an operation changes about pages and entries moves the count of such changes."""
+    history = (
+        *(*FAULTED, fork("p0", "p1"), swap_out("p0", 0), swap_out("p0", 1), read("p1", 0)),
+        *(fork("p1", "p2"), write("p2", 0), read("p0", 0), write("p0", 0), migrate("p1", 2)),
+        *(pin("p1", 2), pin("p0", 3, "write"), fork("p0", "p3"), swap_out("p0", 3)),
+        *(dontunmap("p0", 0, 2, 10), mremap("p1", 0, 2, 10), munmap("p1", 10), migrate("p0", 2)),
+        *(unpin("p1", 2), madvise("p0", 0, 4, "dontneed"), exit_("p2"), exit_("p0")),
+    )
+    m = Machine(kernel)
+    for op in history:
+        before, generation = pages_of(m.world), m.world.pte_generation
+        m.do(op)
+        assert pages_of(m.world) == before or m.world.pte_generation > generation, str(op)
