@@ -174,7 +174,7 @@ _CATALOGUE = (
         introduced_in="v2.6.34-rc1",
         fixed_in="v2.6.34",
         traits={"merge_import": MergeImport.POINTER},
-        laws=("active-on-chain", "num-active-vmas", "degree", "kernel-warning"),
+        laws=("active-on-chain", "num-active-vmas", "degree", "kernel-warning", "use-after-free"),
     ),
     Defect(
         id="B05",
@@ -321,7 +321,7 @@ _CATALOGUE = (
         introduced_in="v4.14",
         fixed_in="v5.8",
         traits={"wipe_on_fork": WipeOnFork.PREPARED},
-        laws=("active-one-mm", "wiped-unfaulted"),
+        laws=("wiped-unfaulted", "active-one-mm"),
     ),
     Defect(
         id="B39",

@@ -251,6 +251,7 @@ class TestForkOfPinned:
         assert copy.mapping is m.vma("p1").anon_vma
         assert copy.anon_exclusive is (kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE)
         assert m.mm("p1").pgd[0].write
+        assert m.world.marks["pinned-page-copied-by-fork"] == 1
 
     @each_kernel(copies_pinned)
     def test_the_parent_keeps_what_it_has(self, kernel):

@@ -375,16 +375,23 @@ def pages_of(world):
     ]
 
 
+PAGES = (
+    *(*FAULTED, fork("p0", "p1"), swap_out("p0", 0), swap_out("p0", 1), read("p1", 0)),
+    *(fork("p1", "p2"), write("p2", 0), read("p0", 0), write("p0", 0), migrate("p1", 2)),
+    *(pin("p1", 2), pin("p0", 3, "write"), fork("p0", "p3"), swap_out("p0", 3)),
+    *(dontunmap("p0", 0, 2, 10), mremap("p1", 0, 2, 10), munmap("p1", 10), migrate("p0", 2)),
+    *(unpin("p1", 2), madvise("p0", 0, 4, "dontneed"), exit_("p2"), exit_("p0")),
+)
+ZERO_PAGES = (
+    *(*FAULTED, madvise("p0", 0, 4, "dontneed"), read("p0", 0), fork("p0", "p1")),
+    *(mremap("p0", 0, 4, 10), munmap("p0", 10, 4), exit_("p1")),
+)
+
+
 @every_kernel
-def test_the_world_counts_its_changes(kernel):
+@pytest.mark.parametrize("history", [PAGES, ZERO_PAGES], ids=["pages", "zero pages"])
+def test_the_world_counts_its_changes(kernel, history):
     """Whatever an operation changes about pages and entries moves the count of such changes."""
-    history = (
-        *(*FAULTED, fork("p0", "p1"), swap_out("p0", 0), swap_out("p0", 1), read("p1", 0)),
-        *(fork("p1", "p2"), write("p2", 0), read("p0", 0), write("p0", 0), migrate("p1", 2)),
-        *(pin("p1", 2), pin("p0", 3, "write"), fork("p0", "p3"), swap_out("p0", 3)),
-        *(dontunmap("p0", 0, 2, 10), mremap("p1", 0, 2, 10), munmap("p1", 10), migrate("p0", 2)),
-        *(unpin("p1", 2), madvise("p0", 0, 4, "dontneed"), exit_("p2"), exit_("p0")),
-    )
     m = Machine(kernel)
     for op in history:
         before, generation = pages_of(m.world), m.world.pte_generation

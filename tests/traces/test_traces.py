@@ -14,7 +14,7 @@ from campaign.matrix import columns_of
 from campaign.replay import Outcome, replay
 from campaign.subject_names import kernel_named
 from model.defects import DEFECTS
-from model.kernels import KERNELS, RELEASES
+from model.kernels import RELEASES
 from strategies.trace import load
 
 HERE = Path(__file__).parent
@@ -41,8 +41,11 @@ def test_what_is_recorded_is_what_its_kernel_shows(stem):
 
 @pytest.mark.parametrize("stem", OF_DEFECTS)
 def test_a_defect_shows_on_exactly_the_kernels_that_have_it(stem):
-    """The matrix of a defect's trace names those kernels, if they have its operations at all."""
-    kernels = {kernel.name: kernel for kernel in KERNELS.values()}
+    """The matrix of a defect's trace names those kernels, if they have its operations at all.
+
+    The textbook's listing is left out: it breaks at the first fork, before anything else can.
+    """
+    kernels = {kernel.name: kernel for kernel in RELEASES}
     kernels |= {d: DEFECTS[d].subject() for d in OF_DEFECTS[stem]}
     kernels = {kernel.name: kernel for kernel in kernels.values()}
     (column,) = columns_of([str(TRACES[stem])], list(kernels.values()))
