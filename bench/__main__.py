@@ -16,9 +16,9 @@ from collections.abc import Callable
 import attrs
 
 from bench import drivers
+from bench.drivers import KERNEL
 from invariants import Checker
 from invariants.screen import pages_hold, structure_holds
-from model.kernels import NEWEST
 from strategies.ops import fork, mmap, write
 from subjects.model import ModelSubject
 
@@ -82,7 +82,7 @@ def print_speeds(table: list[Speed]) -> None:
 
 def family(processes: int) -> ModelSubject:
     """Return a World of that many processes: a binary tree of forks, each with pages of its own."""
-    subject = ModelSubject(NEWEST)
+    subject = ModelSubject(KERNEL)
     subject.apply(mmap("p0", 0, 4))
     subject.apply(write("p0", 0))
     for child in range(1, processes):
@@ -112,7 +112,7 @@ def print_growth() -> None:
     )
     for processes in PROCESSES:
         world = family(processes).world
-        checker = Checker(NEWEST)
+        checker = Checker(KERNEL)
         links = len(world.avcs)
         screen = 1e6 * best_time(lambda w=world: structure_holds(w) and pages_hold(w))  # type: ignore[misc]
         laws = 1e6 * best_time(lambda c=checker, w=world: c.full(w))  # type: ignore[misc]
@@ -125,7 +125,7 @@ def print_growth() -> None:
 def main() -> int:
     """Run the benchmark."""
     print(
-        f"anonvma bench, {NEWEST.name}, Python {platform.python_version()}, {ROUNDS} rounds, best"
+        f"anonvma bench, {KERNEL.name}, Python {platform.python_version()}, {ROUNDS} rounds, best"
     )
     print_speeds(speeds())
     print_growth()

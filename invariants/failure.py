@@ -290,12 +290,15 @@ def _lost_charge(views: _Moved, was: PageView | None, now: PageView | None) -> b
 
 def _moved(origin: PageView, left: PageView | None, there: PageView) -> bool:
     # The page is there and no longer here; where unmapping the source failed, its VMA stays,
-    # without VM_ACCOUNT.
+    # without VM_ACCOUNT. The target may be part of that VMA: an unfaulted one merges with itself.
+    changeable = 0
     if left is not None:
+        changeable = VM_ACCOUNT
         emptied = left.entry is None and left.swap is None
         if not emptied or (left.flags ^ origin.flags) & ~VM_ACCOUNT:
             return False
-    same = (origin.flags, origin.entry, origin.swap) == (there.flags, there.entry, there.swap)
+    same = (origin.entry, origin.swap) == (there.entry, there.swap)
+    same = same and not (origin.flags ^ there.flags) & ~changeable
     return same and (not origin.anon_vma or origin.offset == there.offset)
 
 

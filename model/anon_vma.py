@@ -16,6 +16,7 @@ _CLONE_MARKS = {
     CloneOperation.REMAP: "faulted-moved",
     CloneOperation.FORK: "faulted-forked",
 }
+_ROOT_NONE = Root.NONE
 _DEGREE = Accounting.DEGREE
 _REFERENCED = Root.REFERENCED
 
@@ -134,7 +135,7 @@ def mark_if_vacant(w: World, anon_vma: AnonVma) -> None:
     tree = anon_vma.rb_root
     if tree and not any(avc.vma.anon_vma is anon_vma for avc in tree):
         w.mark("anon_vma-vacant")
-        has_root = w.kernel.root is not Root.NONE
+        has_root = w.kernel.root is not _ROOT_NONE
         oldest = anon_vma.root if has_root else tree[0].vma.anon_vma_chain[-1].anon_vma
         if oldest is anon_vma:
             w.mark("root-vacant")

@@ -14,10 +14,17 @@ from model.vma_common import vm_area_dup, vma_start_write_if_locked, vma_store
 from model.vma_traits import DontUnmap, VmaLayer
 from model.vma_vmg import VmaMergeStruct, vma_merge_copied_range
 
+_REBASED = DontUnmap.REBASED
+_REMAP = CloneOperation.REMAP
+_RMAP_TREE_LIST = RmapTree.LIST
+_VMA_ADJUST = VmaLayer.VMA_ADJUST
+_VMA_MERGE = VmaLayer.VMA_MERGE
+_VMG = VmaLayer.VMG
+
 
 def vma_link(w: World, mm: MmStruct, vma: VmAreaStruct) -> int:
     """Insert a finished VMA (mm/mmap.c: vma_link); 0 or -ENOMEM."""
-    if w.kernel.vma_layer is not VmaLayer.VMA_ADJUST and not mas_preallocate(w):
+    if w.kernel.vma_layer is not _VMA_ADJUST and not mas_preallocate(w):
         return -ENOMEM
     vma_start_write_if_locked(w, vma)
     vma_store(w, mm, vma)
@@ -31,7 +38,7 @@ def _merge_at_target(
     mm = vma.vm_mm
     following, prev = find_vma_prev(mm, addr)
     layer = w.kernel.vma_layer
-    if layer is VmaLayer.VMG:
+    if layer is _VMG:
         if avoid_self:
             prev = None if prev is vma else prev
             following = None if following is vma else following
@@ -42,7 +49,7 @@ def _merge_at_target(
     # 6.1.192 does not try at all next to the source, 6.12.117 leaves the source out.
     if avoid_self and (addr == vma.vm_end or vma.vm_start == end):
         return None
-    merge = vma_merge.vma_merge if layer is VmaLayer.VMA_MERGE else vma_adjust.vma_merge
+    merge = vma_merge.vma_merge if layer is _VMA_MERGE else vma_adjust.vma_merge
     return merge(w, mm, prev, addr, end, vma.vm_flags, vma.anon_vma, pgoff)
 
 
@@ -69,13 +76,11 @@ def copy_vma(
         pgoff = addr
         faulted_in_anon_vma = False
 
-    avoid_self = (
-        keep_source and not faulted_in_anon_vma and w.kernel.dont_unmap is DontUnmap.REBASED
-    )
+    avoid_self = keep_source and not faulted_in_anon_vma and w.kernel.dont_unmap is _REBASED
     new_vma = _merge_at_target(w, vma, addr, addr + length, pgoff, avoid_self=avoid_self)
     if new_vma is not None:
         if new_vma.vm_start <= vma_start < new_vma.vm_end:
-            if faulted_in_anon_vma and w.kernel.rmap_tree is not RmapTree.LIST:
+            if faulted_in_anon_vma and w.kernel.rmap_tree is not _RMAP_TREE_LIST:
                 message = f"faulted vma#{new_vma.serial} of {mm.name} merged with itself by mremap"
                 raise KernelWarning("self-merge", message)
             vma = new_vma
@@ -90,7 +95,7 @@ def copy_vma(
     if not mpol_dup(w):
         kmem_cache_free_vma(w, new_vma)
         return None, vma, False
-    if anon_vma_clone(w, new_vma, vma, CloneOperation.REMAP):
+    if anon_vma_clone(w, new_vma, vma, _REMAP):
         kmem_cache_free_vma(w, new_vma)
         return None, vma, False
     if vma_link(w, mm, new_vma):

@@ -13,6 +13,13 @@ from model.structs import CloneOperation, VmAreaStruct, World
 from model.traits import CloneFailure
 from model.vma_traits import MergeFailure, MergeImport, VmaLock
 
+_CLONE_FAILURE_UNLINK = CloneFailure.UNLINK
+_MERGE_FAILURE_LEFT = MergeFailure.LEFT
+_MERGE_IMPORT_CHAIN = MergeImport.CHAIN
+_MERGE_IMPORT_POINTER = MergeImport.POINTER
+_MERGE_UNFAULTED = CloneOperation.MERGE_UNFAULTED
+_PER_VMA = VmaLock.PER_VMA
+
 
 def dup_anon_vma(w: World, dst: VmAreaStruct, src: VmAreaStruct) -> tuple[int, VmAreaStruct | None]:
     """Give an unfaulted VMA the anon_vmas of the one whose pages it is about to import.
@@ -31,18 +38,18 @@ def dup_anon_vma(w: World, dst: VmAreaStruct, src: VmAreaStruct) -> tuple[int, V
     if anon_vma is None or dst.anon_vma is not None:
         return 0, None
     kernel = w.kernel
-    if kernel.vma_lock is VmaLock.PER_VMA:
+    if kernel.vma_lock is _PER_VMA:
         vma_assert_write_locked(dst)
     order = kernel.merge_import
-    if order is MergeImport.POINTER and dst.vm_start < src.vm_start:
+    if order is _MERGE_IMPORT_POINTER and dst.vm_start < src.vm_start:
         dst.anon_vma = anon_vma
         w.generation += 1
         return 0, dst
-    if order is MergeImport.CHAIN:
+    if order is _MERGE_IMPORT_CHAIN:
         dst.anon_vma = anon_vma
-    error = anon_vma_clone(w, dst, src, CloneOperation.MERGE_UNFAULTED)
+    error = anon_vma_clone(w, dst, src, _MERGE_UNFAULTED)
     if error:
-        if kernel.clone_failure is CloneFailure.UNLINK:
+        if kernel.clone_failure is _CLONE_FAILURE_UNLINK:
             dst.anon_vma = None
         return error, None
     dst.anon_vma = anon_vma
@@ -54,5 +61,5 @@ def undo_dup_anon_vma(w: World, anon_dup: VmAreaStruct | None) -> None:
 
     824135c46b00 (in v6.6). Before v6.1 nothing can fail after the import.
     """
-    if anon_dup is not None and w.kernel.merge_failure is not MergeFailure.LEFT:
+    if anon_dup is not None and w.kernel.merge_failure is not _MERGE_FAILURE_LEFT:
         unlink_anon_vmas(w, anon_dup)

@@ -27,6 +27,9 @@ from model.structs import (
 from model.vma_common import vm_area_dup, vma_store
 from model.vma_traits import ForkRecovery, VmaLayer, VmaLock, WipeOnFork
 
+_BEFORE_RETURN = ForkRecovery.BEFORE_RETURN
+_EVERY_ENTRY = ForkRecovery.EVERY_ENTRY
+_PER_VMA = VmaLock.PER_VMA
 _ADJUST = VmaLayer.VMA_ADJUST
 _LINKED_ONLY = ForkRecovery.LINKED_ONLY
 _PREPARED = WipeOnFork.PREPARED
@@ -64,9 +67,9 @@ def dup_mmap(w: World, mm: MmStruct, oldmm: MmStruct) -> int:
 
 def _mark_failure(w: World, mm: MmStruct, not_copied: list[VmAreaStruct]) -> None:
     recovery = w.kernel.fork_recovery
-    if recovery is ForkRecovery.EVERY_ENTRY:
+    if recovery is _EVERY_ENTRY:
         mm.mmap.extend(not_copied)
-    elif recovery is ForkRecovery.BEFORE_RETURN:
+    elif recovery is _BEFORE_RETURN:
         _take_down(w, mm)
 
 
@@ -86,7 +89,7 @@ def _take_down(w: World, mm: MmStruct) -> None:
 
 def _dup_vma(w: World, mm: MmStruct, mpnt: VmAreaStruct) -> int:
     layer = w.kernel.vma_layer
-    if w.kernel.vma_lock is VmaLock.PER_VMA:
+    if w.kernel.vma_lock is _PER_VMA:
         vma_start_write(mpnt)
     if mpnt.vm_flags & VM_DONTCOPY:
         if w.kernel.fork_recovery is not _LINKED_ONLY and not mas_preallocate(w):

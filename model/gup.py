@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pinning a page of a process for a long time (mm/gup.c: pin_user_pages, unpin_user_page).
+"""Pinning a page of a process (mm/gup.c: pin_user_pages, unpin_user_page).
 
 To v5.5 it is get_user_pages, which takes a reference and leaves no other trace on the page; what
 the model counts in ``pincount`` is then not looked at by anybody.

@@ -40,7 +40,8 @@ def anon_vma_interval_tree_insert(w: World, avc: AnonVmaChain, anon_vma: AnonVma
     avc.cached_vma_last = start + vma.vm_end - vma.vm_start - 1
     tree = anon_vma.rb_root
     at = size = len(tree)
-    if w.kernel.rmap_tree is not _LIST:
+    if at and tree[at - 1].cached_vma_start > start and w.kernel.rmap_tree is not _LIST:
+        at -= 1
         while at and tree[at - 1].cached_vma_start > start:
             at -= 1
     tree.insert(at, avc)

@@ -27,6 +27,8 @@ from model.structs import (
 from model.vma_common import vma_start_write_if_locked
 from model.vma_traits import WipeOnFork
 
+_WIPE_ON_FORK_ABSENT = WipeOnFork.ABSENT
+
 
 class Advice(Enum):
     """The advice values that anonvma knows (include/uapi/asm-generic/mman-common.h)."""
@@ -120,7 +122,7 @@ def sys_madvise(w: World, mm: MmStruct, addr: int, pages: int, advice: Advice) -
         return -EINVAL
     if (
         advice in (Advice.WIPEONFORK, Advice.KEEPONFORK)
-        and w.kernel.wipe_on_fork is WipeOnFork.ABSENT
+        and w.kernel.wipe_on_fork is _WIPE_ON_FORK_ABSENT
     ):
         return -EINVAL
     if pages == 0:

@@ -22,6 +22,8 @@ from model.slab import alloc_page, put_page
 from model.structs import EAGAIN, VM_WRITE, MmStruct, Page, Pte, VmAreaStruct, World
 from model.vma_traits import WpReuse
 
+_ANON_EXCLUSIVE = WpReuse.ANON_EXCLUSIVE
+
 
 @attrs.define(eq=False)
 class _MigrationEntry:
@@ -43,7 +45,7 @@ def try_to_migrate(w: World, page: Page) -> _Entries:
         KernelWarning: A writable page is not exclusive (VM_BUG_ON_PAGE).
     """
     entries: _Entries = {}
-    knows_exclusive = w.kernel.wp_reuse is WpReuse.ANON_EXCLUSIVE
+    knows_exclusive = w.kernel.wp_reuse is _ANON_EXCLUSIVE
 
     def try_to_migrate_one(vma: VmAreaStruct, address: int) -> bool:
         mm = vma.vm_mm

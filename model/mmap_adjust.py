@@ -27,6 +27,7 @@ from model.vma_adjust_maple import vma_expand
 from model.vma_common import vma_erase, vma_store
 from model.vma_traits import MmapMerge, VmaLayer
 
+_EXPAND = MmapMerge.EXPAND
 _MAPLE = VmaLayer.VMA_ADJUST_MAPLE
 
 Expand = Callable[[World, VmAreaStruct, int, int, int, VmAreaStruct | None], int]
@@ -39,7 +40,7 @@ def mmap_region(w: World, mm: MmStruct, addr: int, end: int, vm_flags: int) -> i
     mm/mmap.c: mmap_region. To v6.0 it calls vma_merge, v6.1 expands a neighbour.
     """
     maple = w.kernel.vma_layer is _MAPLE
-    if w.kernel.mmap_merge is MmapMerge.EXPAND:
+    if w.kernel.mmap_merge is _EXPAND:
         if expand_old_mapping(w, mm, addr, end, vm_flags, vma_expand):
             return addr
     else:

@@ -12,13 +12,15 @@ from model.vma_common import vma_store
 from model.vma_merge import vma_expand, vma_merge
 from model.vma_traits import MmapMerge
 
+_EXPAND = MmapMerge.EXPAND
+
 
 def mmap_region(w: World, mm: MmStruct, addr: int, end: int, vm_flags: int) -> int:
     """Map a free range: expand a neighbour or make a VMA; ``addr`` or -ENOMEM.
 
     mm/mmap.c: mmap_region, with the choice of v6.1.
     """
-    if w.kernel.mmap_merge is MmapMerge.EXPAND:
+    if w.kernel.mmap_merge is _EXPAND:
         if expand_old_mapping(w, mm, addr, end, vm_flags, vma_expand):
             return addr
     else:

@@ -19,6 +19,9 @@ from model.structs import (
 from model.vma_common import vma_start_write_if_locked
 from model.vma_traits import MprotectAccount, MprotectUpgrade
 
+_DROPPED = MprotectAccount.DROPPED
+_EXCLUSIVE = MprotectUpgrade.EXCLUSIVE
+
 
 def change_protection(w: World, vma: VmAreaStruct, start: int, end: int) -> None:
     """Make the page table entries agree with the VMA's flags (mm/mprotect.c).
@@ -28,7 +31,7 @@ def change_protection(w: World, vma: VmAreaStruct, start: int, end: int) -> None
     modelled: one that is exclusive and clean, after a read fault from swap, is told by nothing.
     """
     writable = vma.vm_flags & VM_WRITE
-    upgrade = w.kernel.mprotect_upgrade is MprotectUpgrade.EXCLUSIVE
+    upgrade = w.kernel.mprotect_upgrade is _EXCLUSIVE
     pgd = vma.vm_mm.pgd
     for address in range(start, end):
         pte = pgd.get(address)
@@ -60,11 +63,7 @@ def mprotect_fixup(
     if newflags & VM_WRITE:
         if not oldflags & (VM_ACCOUNT | VM_WRITE):
             newflags |= VM_ACCOUNT
-    elif (
-        w.kernel.mprotect_account is MprotectAccount.DROPPED
-        and oldflags & VM_ACCOUNT
-        and vma.anon_vma is None
-    ):
+    elif w.kernel.mprotect_account is _DROPPED and oldflags & VM_ACCOUNT and vma.anon_vma is None:
         newflags &= ~VM_ACCOUNT
 
     error, vma = vma_modify(w, prev, vma, start, end, newflags)

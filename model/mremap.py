@@ -30,6 +30,14 @@ from model.structs import (
 from model.vma_common import vma_start_write_if_locked
 from model.vma_traits import DontUnmap, MoveLocks, MremapRange, MremapSource
 
+_DONT_UNMAP_ABSENT = DontUnmap.ABSENT
+_IF_NEEDED = MoveLocks.IF_NEEDED
+_KEEPS_LINKS = DontUnmap.KEEPS_LINKS
+_LOOKED_UP_FIRST = MremapSource.LOOKED_UP_FIRST
+_MANY_VMAS = MremapRange.MANY_VMAS
+_MOVE_LOCKS_ALWAYS = MoveLocks.ALWAYS
+_REBASED = DontUnmap.REBASED
+
 
 def move_page_tables(
     w: World,
@@ -42,7 +50,7 @@ def move_page_tables(
 ) -> None:
     """Move the entries of a range, present or swapped; pages keep their index (move_ptes)."""
     locks = w.kernel.move_locks
-    rmap_locks = locks is MoveLocks.ALWAYS or (locks is MoveLocks.IF_NEEDED and need_rmap_locks)
+    rmap_locks = locks is _MOVE_LOCKS_ALWAYS or (locks is _IF_NEEDED and need_rmap_locks)
     anon_vma = vma.anon_vma if rmap_locks else None
     if anon_vma is not None:
         anon_vma_lock_write(w, anon_vma)
@@ -72,9 +80,9 @@ def dontunmap_complete(
         KernelWarning: The copy merged with the source (VM_WARN_ON_ONCE, where that is ruled out).
     """
     rule = w.kernel.dont_unmap
-    if rule is DontUnmap.KEEPS_LINKS:
+    if rule is _KEEPS_LINKS:
         return
-    rebased = rule is DontUnmap.REBASED
+    rebased = rule is _REBASED
     warn_on(rebased and new_vma is vma, "move_vma", "MREMAP_DONTUNMAP merged source and target")
     if new_vma is not vma and vma.vm_start == old_addr and vma.vm_end == old_end:
         unlink_anon_vmas(w, vma)
@@ -147,10 +155,10 @@ def sys_mremap(
     """
     if pages <= 0 or addr < 0 or new_addr < 0:
         return -EINVAL
-    if dontunmap and w.kernel.dont_unmap is DontUnmap.ABSENT:
+    if dontunmap and w.kernel.dont_unmap is _DONT_UNMAP_ABSENT:
         return -EINVAL
     mmap_write_lock(w, mm)
-    if w.kernel.mremap_range is MremapRange.MANY_VMAS:
+    if w.kernel.mremap_range is _MANY_VMAS:
         ret = remap_move(w, mm, addr, pages, new_addr, dontunmap=dontunmap)
     else:
         ret = mremap_to(w, mm, addr, pages, new_addr, dontunmap=dontunmap)
@@ -162,7 +170,7 @@ def mremap_to(
     w: World, mm: MmStruct, addr: int, pages: int, new_addr: int, *, dontunmap: bool
 ) -> int:
     """Unmap the target and move a range of one VMA there (mm/mremap.c: mremap_to)."""
-    if w.kernel.mremap_source is MremapSource.LOOKED_UP_FIRST and vma_lookup(mm, addr) is None:
+    if w.kernel.mremap_source is _LOOKED_UP_FIRST and vma_lookup(mm, addr) is None:
         return -EFAULT
     if addr + pages > new_addr and new_addr + pages > addr:
         return -EINVAL

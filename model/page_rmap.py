@@ -15,6 +15,7 @@ from model.anon_vma import get_anon_vma
 from model.errors import KernelWarning, warn_on
 from model.interval_tree import anon_vma_interval_tree_foreach
 from model.locking import anon_vma_lock_read, anon_vma_unlock_read
+from model.slab import put_page
 from model.structs import AnonVma, Page, VmAreaStruct, World
 from model.swap import free_page_and_swap_cache
 from model.traits import SharedMapping
@@ -153,8 +154,11 @@ def page_remove_rmap(w: World, page: Page) -> None:
 
 def unmap_page(w: World, page: Page) -> None:
     """Take away one mapping and the reference that came with it."""
-    page_remove_rmap(w, page)
-    free_page_and_swap_cache(w, page)
+    page.mapcount -= 1  # page_remove_rmap, written out: every unmapping comes by here.
+    if page.swap is None:
+        put_page(w, page)
+    else:
+        free_page_and_swap_cache(w, page)
 
 
 def page_get_anon_vma(page: Page) -> AnonVma | None:

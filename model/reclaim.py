@@ -9,6 +9,8 @@ from model.structs import EAGAIN, Page, SwapPte, VmAreaStruct, World
 from model.swap import add_to_swap, delete_from_swap_cache, swap_duplicate
 from model.vma_traits import SwapPinned
 
+_SWAP_PINNED_KEPT = SwapPinned.KEPT
+
 
 def try_to_unmap(w: World, page: Page) -> None:
     """Replace every page table entry that an rmap walk finds by a swap entry (mm/rmap.c).
@@ -43,7 +45,7 @@ def shrink_page(w: World, page: Page) -> int:
         0, or -EAGAIN for a page that stays in memory: it is pinned.
     """
     if page.swap is None:
-        if page.pincount and w.kernel.swap_pinned is SwapPinned.KEPT:
+        if page.pincount and w.kernel.swap_pinned is _SWAP_PINNED_KEPT:
             return -EAGAIN
         add_to_swap(w, page)
     slot = page.swap

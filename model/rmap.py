@@ -60,6 +60,16 @@ from model.traits import (
     UnlinkPointer,
 )
 
+_ACCOUNTING_NONE = Accounting.NONE
+_ALLOCATE_FIRST = ForkOrder.ALLOCATE_FIRST
+_CLEARED = UnlinkPointer.CLEARED
+_CLEAR_AND_UNLINK = CloneFailure.CLEAR_AND_UNLINK
+_DROPPED = ForkPointer.DROPPED
+_FORK = CloneOperation.FORK
+_FORK_FAILURE_UNLINK = ForkFailure.UNLINK
+_HEAD_FIRST = CloneOrder.HEAD_FIRST
+_OVERWRITTEN = ForkPointer.OVERWRITTEN
+_REFERENCED = Root.REFERENCED
 _COUNTERS = Accounting.COUNTERS
 _DEGREE = Accounting.DEGREE
 _NO_ACTIVE_VMA = Reuse.NO_ACTIVE_VMA
@@ -156,9 +166,9 @@ def anon_vma_clone(
     if kernel.clone_alloc is _ALL_BEFORE_LOCK:
         return rmap_v7.anon_vma_clone(w, dst, src, operation)
     clone_begins(w, dst, src, operation)
-    if kernel.fork_sharing is _PARENTS_OWN and operation is CloneOperation.FORK:
+    if kernel.fork_sharing is _PARENTS_OWN and operation is _FORK:
         _share_with_previous(dst, src)
-    forward = kernel.clone_order is CloneOrder.HEAD_FIRST
+    forward = kernel.clone_order is _HEAD_FIRST
     chain = src.anon_vma_chain
     if kernel.clone_alloc is not _NOWAIT_FIRST:
         return _anon_vma_clone_sleeping(w, dst, chain if forward else chain[::-1])
@@ -207,7 +217,7 @@ def _anon_vma_clone_sleeping(w: World, dst: VmAreaStruct, chain: list[AnonVmaCha
 def _clone_failed(w: World, dst: VmAreaStruct) -> None:
     if dst.anon_vma_chain:
         w.mark("clone-undone-half-way")
-    if w.kernel.clone_failure is CloneFailure.CLEAR_AND_UNLINK:
+    if w.kernel.clone_failure is _CLEAR_AND_UNLINK:
         dst.anon_vma = None
     unlink_anon_vmas(w, dst)
 
@@ -229,17 +239,17 @@ def anon_vma_fork(w: World, vma: VmAreaStruct, pvma: VmAreaStruct) -> int:
     if pvma.anon_vma is None:
         return 0
     kernel = w.kernel
-    if kernel.fork_order is ForkOrder.ALLOCATE_FIRST:
+    if kernel.fork_order is _ALLOCATE_FIRST:
         return rmap_v7.anon_vma_fork(w, vma, pvma)
 
-    if kernel.fork_pointer is ForkPointer.DROPPED:
+    if kernel.fork_pointer is _DROPPED:
         vma.anon_vma = None
 
-    error = anon_vma_clone(w, vma, pvma, CloneOperation.FORK)
+    error = anon_vma_clone(w, vma, pvma, _FORK)
     if error:
         return error
 
-    if vma.anon_vma is not None and kernel.fork_pointer is not ForkPointer.OVERWRITTEN:
+    if vma.anon_vma is not None and kernel.fork_pointer is not _OVERWRITTEN:
         return 0
 
     counters = kernel.accounting is _COUNTERS
@@ -257,9 +267,9 @@ def anon_vma_fork(w: World, vma: VmAreaStruct, pvma: VmAreaStruct) -> int:
 
     if kernel.root is not _NO_ROOT:
         anon_vma.root = pvma.anon_vma.root
-        if kernel.root is Root.REFERENCED:
+        if kernel.root is _REFERENCED:
             get_anon_vma(anon_vma.root)
-    if kernel.accounting is not Accounting.NONE:
+    if kernel.accounting is not _ACCOUNTING_NONE:
         anon_vma.parent = pvma.anon_vma
     vma.anon_vma = anon_vma
     anon_vma_lock_write(w, anon_vma)
@@ -274,7 +284,7 @@ def anon_vma_fork(w: World, vma: VmAreaStruct, pvma: VmAreaStruct) -> int:
 
 def _fork_failed(w: World, vma: VmAreaStruct) -> None:
     w.mark("fork-undone-after-clone")
-    if w.kernel.fork_failure is ForkFailure.UNLINK:
+    if w.kernel.fork_failure is _FORK_FAILURE_UNLINK:
         unlink_anon_vmas(w, vma)
 
 
@@ -290,7 +300,7 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
             BUG_ON in v4.0).
     """
     kernel = w.kernel
-    if kernel.fork_order is ForkOrder.ALLOCATE_FIRST:
+    if kernel.fork_order is _ALLOCATE_FIRST:
         rmap_v7.unlink_anon_vmas(w, vma)
         return
     if kernel.root is _NO_ROOT:
@@ -319,7 +329,7 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
             vma.anon_vma.num_active_vmas -= 1
         elif accounting is _DEGREE:
             vma.anon_vma.degree -= 1
-        if kernel.unlink_pointer is UnlinkPointer.CLEARED:
+        if kernel.unlink_pointer is _CLEARED:
             vma.anon_vma = None
     unlock_anon_vma_root(w, root)
 

@@ -31,6 +31,11 @@ from model.structs import (
 )
 from model.traits import Accounting, CloneFailure, CloneOrder, Reuse, Root, UnlinkPointer
 
+_CLEARED = UnlinkPointer.CLEARED
+_FREE_LINKS_AND_CLEAR = CloneFailure.FREE_LINKS_AND_CLEAR
+_NO_ACTIVE_VMA = Reuse.NO_ACTIVE_VMA
+_REFERENCED = Root.REFERENCED
+_REUSE_NONE = Reuse.NONE
 _FORK = CloneOperation.FORK
 _COUNTERS = Accounting.COUNTERS
 _HEAD_FIRST = CloneOrder.HEAD_FIRST
@@ -41,11 +46,11 @@ def maybe_reuse_anon_vma(w: World, dst: VmAreaStruct, anon_vma: AnonVma) -> None
     if dst.anon_vma is not None:
         return
     reuse = w.kernel.reuse
-    if reuse is Reuse.NO_ACTIVE_VMA:
+    if reuse is _NO_ACTIVE_VMA:
         if anon_vma.num_active_vmas > 0 or anon_vma.num_children > 1:
             return
         anon_vma.num_active_vmas += 1
-    elif reuse is Reuse.NONE:
+    elif reuse is _REUSE_NONE:
         return
     dst.anon_vma = anon_vma
     w.reused.append(ReuseEvent(dst, anon_vma))
@@ -62,7 +67,7 @@ def cleanup_partial_anon_vmas(w: World, vma: VmAreaStruct) -> None:
     for avc in vma.anon_vma_chain:
         kmem_cache_free_avc(w, avc)
     vma.anon_vma_chain.clear()
-    if w.kernel.clone_failure is CloneFailure.FREE_LINKS_AND_CLEAR:
+    if w.kernel.clone_failure is _FREE_LINKS_AND_CLEAR:
         vma.anon_vma = None
     w.generation += 1
 
@@ -127,7 +132,7 @@ def anon_vma_fork(w: World, vma: VmAreaStruct, pvma: VmAreaStruct) -> int:
     anon_vma.num_active_vmas = 1
     anon_vma.root = active.root
     anon_vma.parent = active
-    if w.kernel.root is Root.REFERENCED:
+    if w.kernel.root is _REFERENCED:
         get_anon_vma(anon_vma.root)
     vma.anon_vma = anon_vma
     anon_vma_chain_assign(vma, avc, anon_vma)
@@ -168,7 +173,7 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
     vma.anon_vma_chain[:] = empty
     mark_if_vacant(w, active)
     active.num_active_vmas -= 1
-    if w.kernel.unlink_pointer is UnlinkPointer.CLEARED:
+    if w.kernel.unlink_pointer is _CLEARED:
         vma.anon_vma = None
     anon_vma_unlock_write(w, active)
 

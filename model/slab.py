@@ -93,7 +93,8 @@ def kmem_cache_alloc_anon_vma(w: World, gfp: str) -> AnonVma | None:
     w.serial = serial = w.serial + 1
     anon_vma = w.anon_vmas[serial] = AnonVma(serial, RwSem("anon_vma->rwsem"))
     w.generation += 1
-    _note(w, "anon_vma", gfp, anon_vma)
+    if w.log is not None:
+        _note(w, "anon_vma", gfp, anon_vma)
     return anon_vma
 
 
@@ -123,7 +124,8 @@ def kmem_cache_alloc_vma(
     w.serial = serial = w.serial + 1
     vma = w.vmas[serial] = VmAreaStruct(serial, mm, start, end, pgoff, flags)
     w.generation += 1
-    _note(w, "vm_area_struct", GFP_KERNEL, vma)
+    if w.log is not None:
+        _note(w, "vm_area_struct", GFP_KERNEL, vma)
     return vma
 
 
@@ -191,7 +193,8 @@ def mas_preallocate(w: World) -> bool:
     The VMA tree is a sorted list here and needs none; only the failure is real.
     """
     fails = should_fail(w)
-    _note(w, "vma_tree_prealloc", None, None if fails else w)
+    if w.log is not None:
+        _note(w, "vma_tree_prealloc", None, None if fails else w)
     return not fails
 
 
@@ -202,5 +205,6 @@ def mpol_dup(w: World) -> bool:
     that has one makes this a place where a copy of it can fail.
     """
     fails = should_fail(w)
-    _note(w, "mempolicy", None, None if fails else w)
+    if w.log is not None:
+        _note(w, "mempolicy", None, None if fails else w)
     return not fails

@@ -25,6 +25,8 @@ from model.structs import ENOMEM, AnonVma, CloneOperation, MmStruct, VmAreaStruc
 from model.vma_common import merge_or_split, split_result, vm_area_dup
 from model.vma_traits import MergeCase8, VmaLayer
 
+_KEEP_NEXT = MergeCase8.KEEP_NEXT
+_SPLIT = CloneOperation.SPLIT
 _MAPLE = VmaLayer.VMA_ADJUST_MAPLE
 
 
@@ -88,7 +90,7 @@ def vma_merge(
             survivor = following
         else:
             new_pgoff = following.vm_pgoff - pglen
-            survivor = following if w.kernel.merge_case8 is MergeCase8.KEEP_NEXT else mid
+            survivor = following if w.kernel.merge_case8 is _KEEP_NEXT else mid
             err = vma_adjust(w, mid, addr, following.vm_end, new_pgoff, None, following)
         return None if err else survivor
     return None
@@ -111,7 +113,7 @@ def __split_vma(w: World, vma: VmAreaStruct, addr: int, *, new_below: bool) -> i
     if not mpol_dup(w):
         kmem_cache_free_vma(w, new)
         return -ENOMEM
-    err = anon_vma_clone(w, new, vma, CloneOperation.SPLIT)
+    err = anon_vma_clone(w, new, vma, _SPLIT)
     if err:
         kmem_cache_free_vma(w, new)
         return split_result(w, err)

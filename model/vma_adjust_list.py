@@ -21,6 +21,8 @@ from model.traits import RmapTree, Root
 from model.vma_common import check_same_anon_vma, vma_erase, vma_store
 from model.vma_traits import MergeCase6, MergeCase8
 
+_ONE_ROUND = MergeCase6.ONE_ROUND
+_ROOT_NONE = Root.NONE
 _LIST = RmapTree.LIST
 _KEEP_NEXT = MergeCase8.KEEP_NEXT
 _ADJUST = "vma_adjust"
@@ -82,7 +84,7 @@ def _absorb_following(
     loses the VMA that the first round removed. Later the first round clones from whichever of the
     two has something, and nothing can fail afterwards.
     """
-    one_clone = w.kernel.merge_case6 is MergeCase6.ONE_ROUND
+    one_clone = w.kernel.merge_case6 is _ONE_ROUND
     cloned = False
     while following is not None:
         beyond = end > following.vm_end
@@ -138,7 +140,7 @@ def _set_range(
     is_list = w.kernel.rmap_tree is _LIST
     anon_vma: AnonVma | None
     if is_list:
-        locks = w.kernel.root is not Root.NONE and (importing or start != vma.vm_start)
+        locks = w.kernel.root is not _ROOT_NONE and (importing or start != vma.vm_start)
         anon_vma = vma.anon_vma if locks else None
     else:
         anon_vma = vma.anon_vma

@@ -14,6 +14,9 @@ from model.slab import kmem_cache_alloc_vma
 from model.structs import AnonVma, MmStruct, VmAreaStruct, World
 from model.vma_traits import SplitFailure, VmaLock
 
+_PER_VMA = VmaLock.PER_VMA
+_SPLIT_FAILURE_FORGOTTEN = SplitFailure.FORGOTTEN
+
 Merge = Callable[
     [World, MmStruct, VmAreaStruct | None, int, int, int, AnonVma | None, int],
     VmAreaStruct | None,
@@ -62,7 +65,7 @@ def vma_erase(w: World, mm: MmStruct, vma: VmAreaStruct) -> None:
 
 def vma_start_write_if_locked(w: World, vma: VmAreaStruct) -> None:
     """Write-lock one VMA in the releases that have per-VMA locks."""
-    if w.kernel.vma_lock is VmaLock.PER_VMA:
+    if w.kernel.vma_lock is _PER_VMA:
         vma_start_write(vma)
 
 
@@ -86,7 +89,7 @@ def split_result(w: World, error: int) -> int:
     v3.12 to v3.17 have overwritten the -ENOMEM preset with the 0 of vma_dup_policy by then. The
     new VMA is freed all the same, so the caller goes on as if one VMA were two.
     """
-    return 0 if w.kernel.split_failure is SplitFailure.FORGOTTEN else error
+    return 0 if w.kernel.split_failure is _SPLIT_FAILURE_FORGOTTEN else error
 
 
 def merge_or_split(

@@ -28,6 +28,8 @@ from model.vma_common import (
     vma_store,
 )
 
+_SPLIT = CloneOperation.SPLIT
+
 
 @attrs.define(eq=False)
 class VmaPrepare:
@@ -164,7 +166,7 @@ def __split_vma(w: World, vma: VmAreaStruct, addr: int, *, new_below: bool) -> i
     if not mpol_dup(w):
         kmem_cache_free_vma(w, new)
         return -ENOMEM
-    err = anon_vma_clone(w, new, vma, CloneOperation.SPLIT)
+    err = anon_vma_clone(w, new, vma, _SPLIT)
     if err:
         kmem_cache_free_vma(w, new)
         return split_result(w, err)

@@ -21,6 +21,9 @@ from model.structs import ENOMEM, AnonVma, MmStruct, VmAreaStruct, World
 from model.vma_prepare import __split_vma, commit_merge
 from model.vma_traits import CopiedMerge, MergeFailure
 
+_ANON_VMA = CopiedMerge.ANON_VMA
+_MERGE_FAILURE_RANGE = MergeFailure.RANGE
+
 
 @attrs.define(eq=False)
 class VmaMergeStruct:
@@ -191,7 +194,7 @@ def vma_merge_copied_range(
     mm/vma.c: vma_merge_copied_range (v6.19, 61f67c230a5e). Before, copy_vma calls
     vma_merge_new_range, for which nothing but the range's anon_vma is known.
     """
-    if w.kernel.copied_merge is CopiedMerge.ANON_VMA:
+    if w.kernel.copied_merge is _ANON_VMA:
         vmg.copied_from = copied_from
     return vma_merge_new_range(w, vmg)
 
@@ -251,7 +254,7 @@ def vma_modify(
     if merged is not None:
         return 0, merged
     if vmg.nomem:
-        if w.kernel.merge_failure is not MergeFailure.RANGE:
+        if w.kernel.merge_failure is not _MERGE_FAILURE_RANGE:
             return -ENOMEM, vma
         start, end = vmg.start, vmg.end
     if vma.vm_start < start:

@@ -31,6 +31,9 @@ MAX_LENGTH = 1 << 12
 class OpKind(StrEnum):
     """What an operation does; the value is its name in traces and on the command line."""
 
+    # Enum's own is a Python function, and every step looks its kind up in a table.
+    __hash__ = str.__hash__
+
     MMAP = "mmap"
     TOUCH = "touch"
     FORK = "fork"
@@ -59,7 +62,7 @@ DESCRIPTIONS: dict[OpKind, str] = {
     OpKind.MREMAP: "move a range to another place (MREMAP_FIXED)",
     OpKind.DONTUNMAP: "move a range's pages and keep its mapping (MREMAP_DONTUNMAP)",
     OpKind.SWAP_OUT: "reclaim the page at a place: every mapping of it becomes a swap entry",
-    OpKind.PIN: "pin the page at a place for reading or writing, long-term (FOLL_PIN)",
+    OpKind.PIN: "pin the page at a place for reading or writing (FOLL_PIN, without FOLL_LONGTERM)",
     OpKind.UNPIN: "drop the pin that was taken at a place",
     OpKind.GET: "take a reference on the anon_vma of the page at a place, as KSM does",
     OpKind.PUT: "drop the reference that was taken for a place, by whoever is left",

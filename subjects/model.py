@@ -33,10 +33,14 @@ from model.structs import (
     Pin,
     World,
 )
+from model.vma_traits import MremapRange
 from strategies.ops import FIRST_PROCESS, Op, OpKind
 
 _PROT = {"r--": VM_READ, "rw-": VM_READ | VM_WRITE}
 _ADVICE = {advice.value: advice for advice in Advice}
+_PUT = OpKind.PUT
+_MANY_VMAS = MremapRange.MANY_VMAS
+_GONE = mm_init("")
 
 
 # What Python raises where C would follow a bad pointer. A developer who changes the model should
@@ -85,6 +89,7 @@ class ModelSubject:
             OpKind.PIN: self._pin,
             OpKind.UNPIN: self._unpin,
             OpKind.GET: self._get,
+            OpKind.PUT: self._put,
             OpKind.MIGRATE: self._migrate,
         }
 
@@ -100,21 +105,25 @@ class ModelSubject:
             ModelViolation: The kernel did what no kernel may do.
         """
         world = self.world
-        world.failure = None
+        kind = op.kind
         mm = world.mms.get(op.process)
-        if mm is None and op.kind is not OpKind.PUT:
-            return None
+        if mm is None:
+            # Who is gone can still be named in a put: a reference outlives its process.
+            if kind is not _PUT:
+                world.failure = None
+                return None
+            mm = _GONE
         world.allocations = 0
+        if world.failure is not None:
+            world.failure = None
         if world.reused:
             world.reused.clear()
         if world.moves:
             world.moves.clear()
         try:
-            if mm is None or op.kind is OpKind.PUT:
-                return self._put(op)
             if op.fail:
                 return self._apply_failing(mm, op)
-            return self._apply[op.kind](mm, op)
+            return self._apply[kind](mm, op)
         except _OOPS as error:
             where = _model_frame(error)
             if where is None:
@@ -204,25 +213,35 @@ class ModelSubject:
 
     def _move(self, mm: MmStruct, op: Op, *, dontunmap: bool) -> int:
         world = self.world
-        end, shift = op.page + op.pages, op.target - op.page
-        parts = [
-            (max(vma.vm_start, op.page), min(vma.vm_end, end))
-            for vma in mm.mmap
-            if vma.vm_start < end and vma.vm_end > op.page
-        ]
+        shift = op.target - op.page
+        parts = [(op.page, op.page + op.pages)]
+        if world.kernel.mremap_range is _MANY_VMAS:
+            parts = self._parts(mm, op)
         ret = sys_mremap(world, mm, op.page, op.pages, op.target, dontunmap=dontunmap)
         if ret != op.target:
             # How far a move of several VMAs came before it failed is the kernel's to say.
             parts = [(old, old + length) for old, _, length in world.moves]
         memory = world.expected[op.process]
         for start, stop in parts:
-            moved = [(page + shift, memory.pop(page, None)) for page in range(start, stop)]
-            memory.update((page, number) for page, number in moved if number is not None)
-            for page in (page for page, number in moved if number is None):
-                memory.pop(page, None)
+            for page in range(start, stop):
+                number = memory.pop(page, None)
+                if number is None:
+                    memory.pop(page + shift, None)
+                else:
+                    memory[page + shift] = number
         if ret != op.target:
             self._drop_unmapped(mm, op)
         return ret
+
+    @staticmethod
+    def _parts(mm: MmStruct, op: Op) -> list[tuple[int, int]]:
+        # What of the range is mapped: each part of it moves, and no hole does.
+        end = op.page + op.pages
+        return [
+            (max(vma.vm_start, op.page), min(vma.vm_end, end))
+            for vma in mm.mmap
+            if vma.vm_start < end and vma.vm_end > op.page
+        ]
 
     def _drop_unmapped(self, mm: MmStruct, op: Op) -> None:
         # A move that failed may have unmapped its target already; whether it did is the kernel's
@@ -273,7 +292,7 @@ class ModelSubject:
         self.world.generation += 1
         return 0
 
-    def _put(self, op: Op) -> int | None:
+    def _put(self, _mm: MmStruct, op: Op) -> int | None:
         world = self.world
         anon_vma = world.references.pop((op.process, op.page), None)
         if anon_vma is None:

@@ -108,6 +108,7 @@ class TestWriteProtected:
         assert own is not shared
         assert own.mapping is m.vma("p1").anon_vma
         assert (shared.mapcount, shared.refcount, own.mapcount) == (1, 1, 1)
+        assert m.world.marks["page-copied"] == 1
         assert m.mm("p1").pgd[0].write
         assert not m.mm("p0").pgd[0].write
 
@@ -141,6 +142,7 @@ class TestWriteProtected:
         assert m.name(m.page("p1").mapping) == "AV0"
         m.do(write("p1", 0))
         assert m.name(m.page("p1").mapping) == "AV1"
+        assert m.world.marks["page-moved-to-own-anon_vma"] == 1
 
     @by(WpReuse.REFCOUNT)
     def test_the_last_user_leaves_the_page_where_it_is(self, kernel):

@@ -114,6 +114,18 @@ class TestShared:
         assert m.world.marks["swapped-in-by-descendant"] == 1
 
     @every_release
+    def test_the_oldest_may_be_first(self, kernel):
+        """If the process at the root of the family is first there is nothing to note."""
+        m = Machine(kernel, *BOTH_SWAPPED, read("p0", 0))
+        assert "swapped-in-by-descendant" not in m.world.marks
+
+    @each_kernel(knows_exclusive)
+    def test_what_is_ones_own_is_not_shared(self, kernel):
+        """Nor if a descendant brings back a page that is its own alone."""
+        m = Machine(kernel, *CHILDS_SWAPPED, read("p1", 0))
+        assert "swapped-in-by-descendant" not in m.world.marks
+
+    @every_release
     def test_a_writer_gets_a_copy(self, kernel):
         """A write to a page that another has in swap copies it; the other finds the original."""
         m = Machine(kernel, *BOTH_SWAPPED)

@@ -41,10 +41,8 @@ def test_what_is_recorded_is_what_its_kernel_shows(stem):
 
 @pytest.mark.parametrize("stem", OF_DEFECTS)
 def test_a_defect_shows_on_exactly_the_kernels_that_have_it(stem):
-    """The matrix of a defect's trace names those kernels, if they have its operations at all.
-
-    The textbook's listing is left out: it breaks at the first fork, before anything else can.
-    """
+    """The matrix of a defect's trace names those kernels, if they have its operations at all."""
+    # Not the textbook's listing: it breaks at the first fork, before anything else can.
     kernels = {kernel.name: kernel for kernel in RELEASES}
     kernels |= {d: DEFECTS[d].subject() for d in OF_DEFECTS[stem]}
     kernels = {kernel.name: kernel for kernel in kernels.values()}
