@@ -116,6 +116,9 @@ GOALS: tuple[Goal, ...] = (
         required=False,
     ),
     Goal(
+        "exec", "a process dropped its address space and went on with an empty one", required=False
+    ),
+    Goal(
         "swapped-in-by-descendant",
         "the first to bring a shared page back from swap had not the root as its own anon_vma",
         required=False,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fork and exit as far as memory goes (kernel/fork.c, kernel/exit.c).
+"""fork, exec and exit as far as memory goes (kernel/fork.c, fs/exec.c, kernel/exit.c).
 
 ``copy_process -> copy_mm -> dup_mm -> dup_mmap``, the path of the article.
 """
@@ -159,6 +159,19 @@ def copy_process(w: World, parent: MmStruct, name: str) -> int:
     if mm is None:
         return -ENOMEM
     w.mms[name] = mm
+    return 0
+
+
+def exec_mmap(w: World, mm: MmStruct) -> int:
+    """Give a process an empty address space and drop the old one (fs/exec.c: exec_mmap); 0.
+
+    What it had pinned stays pinned, as it does through a file that is not closed on exec. The new
+    program's own mappings (stack, binary) are outside of the arena.
+    """
+    w.mms[mm.name] = mm_init(mm.name)
+    w.generation += 1
+    w.mark("exec")
+    exit_mmap(w, mm)
     return 0
 
 

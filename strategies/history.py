@@ -47,6 +47,7 @@ _write = _made_once(ops.write)
 _read = _made_once(ops.read)
 _fork = _made_once(ops.fork)
 _exit = _made_once(ops.exit_)
+_exec = _made_once(ops.exec_)
 _munmap = _made_once(ops.munmap)
 _mprotect = _made_once(ops.mprotect)
 _madvise = _made_once(ops.madvise)
@@ -136,6 +137,7 @@ class _History:
             OpKind.GET: self.get,
             OpKind.PUT: self.put,
             OpKind.MIGRATE: self.migrate,
+            OpKind.EXEC: self.exec,
         }
         self.table = [draws[kind] for kind, weight in mix.weights for _ in range(weight)]
 
@@ -187,6 +189,9 @@ class _History:
         if self.pins:
             self.pins = [place for place in self.pins if place[0] != process]
         return _exit(process)
+
+    def exec(self) -> Op:
+        return _exec(self.process())
 
     def touch(self) -> Op:
         touch = _read if self.random() < self.mix.reads else _write

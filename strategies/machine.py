@@ -110,11 +110,13 @@ class AnonVmaMachine(RuleBasedStateMachine):
             chains = [len(vma.anon_vma_chain) for vma in self.run.world.vmas.values()]
             self.depth = max(self.depth, *chains, 0)
 
-    @rule(process=PROCESS)
-    def exit(self, process: int) -> None:
-        """End a process, unless it is the last."""
-        if len(self.live) > 1:
-            label = self.process(process)
+    @rule(process=PROCESS, execs=st.booleans())
+    def exit(self, process: int, *, execs: bool) -> None:
+        """End a process, unless it is the last; or let it run another program."""
+        label = self.process(process)
+        if execs:
+            self.step(ops.exec_(label))
+        elif len(self.live) > 1:
             self.live.remove(label)
             self.pins = [place for place in self.pins if place[0] != label]
             self.step(ops.exit_(label))

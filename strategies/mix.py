@@ -35,6 +35,7 @@ SPECIAL = (
     (OpKind.GET, OpKind.PUT),
     (OpKind.MIGRATE,),
     (OpKind.DONTUNMAP,),
+    (OpKind.EXEC,),
 )
 """Kinds that half of the mixes have some of; what takes and what drops come together."""
 
@@ -114,7 +115,8 @@ def _special_weights(rng: Random) -> list[tuple[OpKind, int]]:
     if rng.random() < _SPECIAL_SHARE:
         for take, *drop in SPECIAL:
             if rng.random() < _SPECIAL_INCLUDED:
-                weights.append((take, rng.choice((2, 4, 8))))
+                # After an exec there is nothing to see until something is mapped again.
+                weights.append((take, 1 if take is OpKind.EXEC else rng.choice((2, 4, 8))))
                 weights += [(kind, 1) for kind in drop]
     return weights
 

@@ -38,6 +38,7 @@ class OpKind(StrEnum):
     TOUCH = "touch"
     FORK = "fork"
     EXIT = "exit"
+    EXEC = "exec"
     MUNMAP = "munmap"
     MPROTECT = "mprotect"
     MADVISE = "madvise"
@@ -56,6 +57,7 @@ DESCRIPTIONS: dict[OpKind, str] = {
     OpKind.TOUCH: "read or write one page from user space, page fault included",
     OpKind.FORK: "make a child process with a copy of the address space",
     OpKind.EXIT: "end a process; its address space goes",
+    OpKind.EXEC: "run another program; the address space goes, an empty one comes",
     OpKind.MUNMAP: "unmap a range, which may span mappings and holes",
     OpKind.MPROTECT: "make a range read-only or writable",
     OpKind.MADVISE: "dontneed, dontfork, dofork, wipeonfork, keeponfork on a range",
@@ -74,6 +76,7 @@ FIELDS: dict[OpKind, tuple[str, ...]] = {
     OpKind.TOUCH: ("page", "access"),
     OpKind.FORK: ("child",),
     OpKind.EXIT: (),
+    OpKind.EXEC: (),
     OpKind.MUNMAP: ("page", "pages"),
     OpKind.MPROTECT: ("page", "pages", "prot"),
     OpKind.MADVISE: ("page", "pages", "advice"),
@@ -197,6 +200,11 @@ def fork(process: str, child: str) -> Op:
 def exit_(process: str) -> Op:
     """Return an ``exit``."""
     return Op(OpKind.EXIT, process)
+
+
+def exec_(process: str) -> Op:
+    """Return an ``exec``."""
+    return Op(OpKind.EXEC, process)
 
 
 def munmap(process: str, page: int, pages: int = 1) -> Op:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from model.anon_vma import put_anon_vma
 from model.errors import KernelOops
-from model.fork import copy_process, do_exit, mm_init
+from model.fork import copy_process, do_exit, exec_mmap, mm_init
 from model.gup import pin_user_page, unpin_user_page
 from model.kernels import Kernel
 from model.madvise import Advice, sys_madvise
@@ -80,6 +80,7 @@ class ModelSubject:
             OpKind.TOUCH: self._touch,
             OpKind.FORK: self._fork,
             OpKind.EXIT: self._exit,
+            OpKind.EXEC: self._exec,
             OpKind.MUNMAP: self._munmap,
             OpKind.MPROTECT: self._mprotect,
             OpKind.MADVISE: self._madvise,
@@ -184,6 +185,10 @@ class ModelSubject:
         do_exit(self.world, mm)
         self.world.expected[op.process] = {}
         return 0
+
+    def _exec(self, mm: MmStruct, op: Op) -> int:
+        self.world.expected[op.process] = {}
+        return exec_mmap(self.world, mm)
 
     def _forget(self, op: Op, first: int) -> None:
         memory = self.world.expected[op.process]
