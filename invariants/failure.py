@@ -225,13 +225,15 @@ def _check_by_page(failure: Failure, before: Picture, after: Picture, *, moves_m
     moved = _Moved(before, one, page_views(after.mms[name]), moves_many)
 
     def permitted(address: int, was: PageView | None, now: PageView | None) -> bool:
-        if kind in _MOVES and (_may_move(moved, address, now) or _lost_charge(moved, was, now)):
+        if kind in _MOVES and _may_move(moved, address, now):
             return True
         if was is None or now is None or was.offset != now.offset:
             return False
         if (was.anon_vma, was.chain) != (now.anon_vma, now.chain) and address not in imported:
             return False
         changeable = flags if address in inside else 0
+        if kind in _MOVES and moves_many:
+            changeable |= _lost_charge(was, now)
         if (was.flags ^ now.flags) & ~changeable or was.swap != now.swap:
             return False
         return was.entry == now.entry or (
@@ -277,15 +279,11 @@ def _may_move(views: _Moved, address: int, now: PageView | None) -> bool:
     return _moved(origin, now, there)
 
 
-def _lost_charge(views: _Moved, was: PageView | None, now: PageView | None) -> bool:
-    # unmap_source_vma hides VM_ACCOUNT of the VMA that it unmaps part of, and returns without
-    # giving it back if it cannot split it. (A single move then says that it succeeded.)
-    return (
-        views.many
-        and was is not None
-        and now is not None
-        and now == attrs.evolve(was, flags=was.flags & ~VM_ACCOUNT)
-    )
+def _lost_charge(was: PageView, now: PageView) -> int:
+    # unmap_source_vma hides VM_ACCOUNT of the VMA that it unmaps part of, with all that has merged
+    # with it, and returns without giving it back if it cannot split it. (A single move then says
+    # that it succeeded.)
+    return was.flags & ~now.flags & VM_ACCOUNT
 
 
 def _moved(origin: PageView, left: PageView | None, there: PageView) -> bool:

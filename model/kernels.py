@@ -120,6 +120,11 @@ class Kernel:
         """Tell whether num_children and num_active_vmas exist."""
         return self.accounting is Accounting.COUNTERS
 
+    @property
+    def has_degree(self) -> bool:
+        """Tell whether one count, degree, stands for both."""
+        return self.accounting is Accounting.DEGREE
+
     def traits(self) -> dict[str, Enum]:
         """Return the traits by name, in the order of the fields."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(Kernel)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A World in the kernel's words, one line per VMA and per anon_vma.
+"""A World in the kernel's words, one line per VMA, anon_vma, page and swap slot.
 
 What can be read here includes Worlds in which something went wrong: a freed object that is
 still pointed to is shown as such, and never looked into.
@@ -17,6 +17,8 @@ from model.structs import (
     VM_WRITE,
     AnonVma,
     AnonVmaChain,
+    Page,
+    SwapSlot,
     VmAreaStruct,
     World,
 )
@@ -39,7 +41,7 @@ class Names:
 
 
 def world_lines(world: World, names: Names | None = None) -> list[str]:
-    """Return every process with its VMAs, then every anon_vma, as lines of text."""
+    """Return processes with their VMAs, then anon_vmas, pages and swap slots, as lines of text."""
     return [f"{subject}  {text}" for subject, text in world_rows(world, names or Names()).items()]
 
 
@@ -58,7 +60,10 @@ def world_rows(world: World, names: Names) -> dict[str, str]:
                 subject += "'"
             rows[subject] = _vma(vma, names)
     for anon_vma in anon_vmas:
-        rows[names.of(anon_vma)] = _anon_vma(anon_vma, names, counters=world.kernel.has_counters)
+        rows[names.of(anon_vma)] = _anon_vma(anon_vma, names, world)
+    rows |= _page_rows(world, names)
+    for (label, page), anon_vma in world.references.items():
+        rows[f"reference {label} page {page}"] = names.of(anon_vma)
     return rows
 
 
@@ -99,13 +104,16 @@ def _name(holder: AnonVma | AnonVmaChain, field: str, names: Names) -> str:
     return "none" if anon_vma is None else names.of(anon_vma)
 
 
-def _anon_vma(anon_vma: AnonVma, names: Names, *, counters: bool) -> str:
-    root, parent = _name(anon_vma, "root", names), _name(anon_vma, "parent", names)
-    words = [f"root {root}", f"parent {parent}", f"refcount {anon_vma.refcount}"]
-    if counters:
+def _anon_vma(anon_vma: AnonVma, names: Names, world: World) -> str:
+    kernel = world.kernel
+    words = [f"root {_name(anon_vma, 'root', names)}"]
+    if kernel.has_counters or kernel.has_degree:
+        words.append(f"parent {_name(anon_vma, 'parent', names)}")
+    words.append(f"refcount {anon_vma.refcount}")
+    if kernel.has_counters:
         words.append(f"num_children {anon_vma.num_children}")
         words.append(f"num_active_vmas {anon_vma.num_active_vmas}")
-    else:
+    elif kernel.has_degree:
         words.append(f"degree {anon_vma.degree}")
     tree = " ".join(_member(avc) for avc in anon_vma.rb_root)
     words.append(f"tree {tree}" if tree else "tree empty")
@@ -117,3 +125,41 @@ def _member(avc: AnonVmaChain) -> str:
     if type(vma) is not VmAreaStruct:
         return repr(vma)
     return f"{vma.vm_mm.name}{_range(vma)}"
+
+
+def _page_rows(world: World, names: Names) -> dict[str, str]:
+    mapped: dict[Page, list[str]] = {}
+    swapped: dict[SwapSlot, list[str]] = {}
+    for label, mm in world.mms.items():
+        for address, pte in mm.pgd.items():
+            if pte.page is not None:
+                shown = f"{label}:{address}({'rw' if pte.write else 'r'})"
+                mapped.setdefault(pte.page, []).append(shown)
+        for address, entry in mm.swapped.items():
+            shown = f"{label}:{address}{'(exclusive)' if entry.exclusive else ''}"
+            swapped.setdefault(entry.slot, []).append(shown)
+    pinned: dict[Page, list[str]] = {}
+    for (label, address), pin in world.pins.items():
+        pinned.setdefault(pin.page, []).append(f"{label}:{address}")
+    rows = {}
+    for page in world.pages.values():
+        at = _places("mapped", mapped.get(page)), _places("pinned", pinned.get(page))
+        rows[f"page#{page.serial}"] = ", ".join(filter(None, (_page(page, names), *at)))
+    for slot in world.swap_slots.values():
+        named = _places("named", swapped.get(slot))
+        rows[f"slot#{slot.serial}"] = ", ".join(filter(None, (f"content {slot.content}", named)))
+    return rows
+
+
+def _places(how: str, where: list[str] | None) -> str:
+    return f"{how} {' '.join(where)}" if where else ""
+
+
+def _page(page: Page, names: Names) -> str:
+    mapping = "none" if page.mapping is None else names.of(page.mapping)
+    words = [f"mapping {mapping}", f"index {page.index}", f"content {page.content}"]
+    if page.anon_exclusive:
+        words.append("exclusive")
+    if page.swap is not None:
+        words.append(f"in slot#{page.swap.serial}")
+    return ", ".join(words)

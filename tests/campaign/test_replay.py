@@ -11,7 +11,19 @@ from model.fork import mm_init
 from model.kernels import KERNELS
 from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
 from report.world_text import Names, changed_lines, world_lines, world_rows
-from strategies.ops import exit_, fork, madvise, mmap, mremap, munmap, read, write
+from strategies.ops import (
+    exit_,
+    fork,
+    get,
+    madvise,
+    mmap,
+    mremap,
+    munmap,
+    pin,
+    read,
+    swap_out,
+    write,
+)
 from strategies.trace import Trace
 from subjects.model import ModelSubject
 
@@ -191,12 +203,13 @@ class TestSteps:
     def test_each_operation_with_what_it_changed(self, capsys, path):
         """An operation is shown with its result, the rows that changed, and who is gone."""
         _, lines, _ = run(capsys, "replay", path, "--steps", "--on", "v6.1")
-        assert lines[1:8] == [
+        assert lines[1:9] == [
             "  ops[0] mmap(p0, page 0, rw-) -> 0",
             "      p0 [0,1)  rw- no anon_vma",
             "  ops[1] write(p0, page 0) -> 0",
             "      p0 [0,1)  rw- av0 chain av0",
             f"      {AV0} tree p0[0,1)",
+            "      page#4  mapping av0, index 0, content 1, exclusive, mapped p0:0(rw)",
             "  ops[2] p1 = fork(p0) -> 0",
             "      p1 [0,1)  rw- av1 chain av1 av0",
         ]
@@ -271,6 +284,24 @@ class TestWorldText:
             "p1 [0,2)  r-- no anon_vma",
             "p2  no VMA",
             f"{AV0} tree p0[4,5)",
+            "page#5  mapping av0, index 4, content 1, exclusive, mapped p0:4(rw)",
+        ]
+
+    def test_pages_swap_slots_pins_and_references(self):
+        """What a page belongs to, who maps or pins it, where it is swapped out, who holds on."""
+        world = self.world(
+            mmap("p0", 0), write("p0", 0), fork("p0", "p1"), get("p0", 0), swap_out("p0", 0),
+            read("p1", 0), pin("p1", 0, "write"),
+        )  # fmt: skip
+        slot, page, copy = (*world.swap_slots, *world.pages)
+        assert world_lines(world)[-4:] == [
+            f"page#{page}  mapping av0, index 0, content 1, in slot#{slot}",
+            (
+                f"page#{copy}  mapping av1, index 0, content 1, exclusive, "
+                "mapped p1:0(rw), pinned p1:0"
+            ),
+            f"slot#{slot}  content 1, named p0:0",
+            "reference p0 page 0  av0",
         ]
 
     def test_names_are_kept(self):
@@ -284,7 +315,8 @@ class TestWorldText:
         assert changed_lines(first, world_rows(world, names)) == [
             "p0 [9,10)  rw- av1 chain av1",
             f"{AV0.replace('av0', 'av1')} tree p0[9,10)",
-            "gone: p0 [0,1), av0",
+            "page#8  mapping av1, index 9, content 1, exclusive, mapped p0:9(rw)",
+            "gone: p0 [0,1), av0, page#5",
         ]
 
     def test_two_vmas_in_one_place(self):
@@ -317,4 +349,4 @@ class TestWorldText:
         world.mms["p9"] = mm_init("p9")
         anon_vma = next(iter(world.anon_vmas.values()))
         del anon_vma.root
-        assert world_lines(world)[-1].startswith("av0  root none, parent av0, ")
+        assert world_lines(world)[-2].startswith("av0  root none, parent av0, ")
