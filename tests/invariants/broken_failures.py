@@ -6,7 +6,7 @@ failed: what it did must not be there.
 """
 
 from model.picture import picture
-from model.structs import EAGAIN, ENOMEM, Failure
+from model.structs import EAGAIN, ENOMEM, VM_ACCOUNT, Failure
 from strategies.ops import exit_, fork, madvise, mmap, mprotect, munmap, write
 from subjects.model import ModelSubject
 from tests.invariants.broken_base import FAULTED, FORKED, Broken, refer
@@ -50,6 +50,11 @@ def split(label, page):
     return change
 
 
+def uncharge(world):
+    """Take VM_ACCOUNT from a VMA."""
+    world.mms["p0"].mmap[0].vm_flags &= ~VM_ACCOUNT
+
+
 def referred(world):
     """Somebody outside takes a reference on the first process's anon_vma."""
     refer(world, "p0")
@@ -76,6 +81,8 @@ FAILURES = (
     failed("flags", said_to_have_failed("mprotect", madvise("p0", 0, 1, "dontfork"))),
     failed("flags", said_to_have_failed("madvise", mprotect("p0", 0, 1, "r--"), ret=-EAGAIN)),
     failed("flags", said_to_have_failed("mprotect", mprotect("p0", 0, 1, "r--"), span=(1, 1, 0))),
+    failed("flags", said_to_have_failed("mremap", uncharge, span=(0, 1, 8))),
+    failed("flags", said_to_have_failed("munmap", uncharge), kernel="v6.19"),
     failed("anon_vma", said_to_have_failed("touch", write("p0", 4)), UNFAULTED_TOO),
     failed("anon_vma", said_to_have_failed("mprotect", write("p0", 4)), UNFAULTED_TOO),
     failed("entry", said_to_have_failed("munmap", write("p0", 1)), TWO_VMAS),
