@@ -30,6 +30,7 @@ from model.traits import (
     Root,
     SharedMapping,
     UnlinkPointer,
+    UnlinkUnfaulted,
 )
 from model.vma_traits import (
     CopiedMerge,
@@ -86,6 +87,7 @@ class Kernel:
     fork_sharing: ForkSharing
     fork_recovery: ForkRecovery
     unlink_pointer: UnlinkPointer
+    unlink_unfaulted: UnlinkUnfaulted
     adoption: Adoption
     shared_mapping: SharedMapping
     wp_reuse: WpReuse
@@ -161,6 +163,7 @@ V2_6_34 = Kernel(
     fork_sharing=ForkSharing.ABSENT,
     fork_recovery=ForkRecovery.LINKED_ONLY,
     unlink_pointer=UnlinkPointer.STALE,
+    unlink_unfaulted=UnlinkUnfaulted.WALKED,
     adoption=Adoption.SINGULAR_CHAIN,
     shared_mapping=SharedMapping.CHAIN_TAIL,
     wp_reuse=WpReuse.MAPCOUNT,
@@ -314,6 +317,7 @@ V7_0 = V6_19.with_traits(
     clone_alloc=CloneAlloc.ALL_BEFORE_LOCK,
     clone_failure=CloneFailure.FREE_LINKS_AND_CLEAR,
     fork_order=ForkOrder.ALLOCATE_FIRST,
+    unlink_unfaulted=UnlinkUnfaulted.SKIPPED,
     fork_recovery=ForkRecovery.BEFORE_RETURN,
 )
 

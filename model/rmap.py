@@ -58,6 +58,7 @@ from model.traits import (
     Reuse,
     Root,
     UnlinkPointer,
+    UnlinkUnfaulted,
 )
 
 _ACCOUNTING_NONE = Accounting.NONE
@@ -76,6 +77,7 @@ _NO_ACTIVE_VMA = Reuse.NO_ACTIVE_VMA
 _DEGREE_BELOW_2 = Reuse.DEGREE_BELOW_2
 _NOWAIT_FIRST = CloneAlloc.NOWAIT_FIRST
 _ALL_BEFORE_LOCK = CloneAlloc.ALL_BEFORE_LOCK
+_SKIPPED = UnlinkUnfaulted.SKIPPED
 _NO_ROOT = Root.NONE
 _PARENTS_OWN = ForkSharing.PARENTS_OWN
 
@@ -302,6 +304,8 @@ def unlink_anon_vmas(w: World, vma: VmAreaStruct) -> None:
     kernel = w.kernel
     if kernel.fork_order is _ALLOCATE_FIRST:
         rmap_v7.unlink_anon_vmas(w, vma)
+        return
+    if vma.anon_vma is None and kernel.unlink_unfaulted is _SKIPPED:
         return
     if kernel.root is _NO_ROOT:
         _unlink_in_one_pass(w, vma)

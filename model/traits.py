@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Questions about mm/rmap.c on which releases differ, one enum each.
 
-A value's docstring names the commit that brought it. ``model.kernels`` says which release
-answers what; ``model.vma_traits`` has the questions about VMAs, faults and fork's page tables.
+A value's docstring names the commit that brought it; one without is how v2.6.34 does it.
+``model.kernels`` says which release answers what; ``model.vma_traits`` has the questions about
+VMAs, faults and fork's page tables.
 """
 
 from __future__ import annotations
@@ -121,6 +122,15 @@ class UnlinkPointer(Enum):
     """The old pointer: before ee8ab1903e3d."""
     CLEARED = "cleared"
     """NULL: ee8ab1903e3d (in v5.12)."""
+
+
+class UnlinkUnfaulted(Enum):
+    """What ``unlink_anon_vmas`` does with a VMA that has no anon_vma."""
+
+    WALKED = "as with any: undoes whatever links it has"
+    """What a failed fork relies on: the pointer is NULL by then, the links are there."""
+    SKIPPED = "nothing"
+    """542eda1a8329 and its series (in v7.0), which frees the links of a failed clone elsewhere."""
 
 
 class RmapTree(Enum):

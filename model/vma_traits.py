@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Questions about VMAs, faults and fork's page tables on which releases differ, one enum each.
 
-A value's docstring names the commit that brought it; see ``model.traits``.
+A value's docstring names the commit that brought it; one without is how v2.6.34 does it. See
+``model.traits``.
 """
 
 from __future__ import annotations

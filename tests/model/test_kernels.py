@@ -20,6 +20,7 @@ from model.traits import (
     Root,
     SharedMapping,
     UnlinkPointer,
+    UnlinkUnfaulted,
 )
 from model.vma_traits import (
     CopiedMerge,
@@ -119,6 +120,7 @@ CHANGES = [
     ("clone_alloc", CloneAlloc.ALL_BEFORE_LOCK, "v7.0"),
     ("clone_failure", CloneFailure.FREE_LINKS_AND_CLEAR, "v7.0"),
     ("fork_order", ForkOrder.ALLOCATE_FIRST, "v7.0"),
+    ("unlink_unfaulted", UnlinkUnfaulted.SKIPPED, "v7.0"),
     ("fork_recovery", ForkRecovery.BEFORE_RETURN, "v7.0"),
 ]
 

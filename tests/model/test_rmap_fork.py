@@ -3,10 +3,12 @@
 
 import pytest
 
+from campaign.execute import find
 from invariants import Checker
 from invariants.reuse import ActiveOneMm
+from model.kernels import KERNELS
 from model.structs import ENOMEM
-from model.traits import ForkSharing, Root
+from model.traits import ForkSharing, Root, UnlinkUnfaulted
 from strategies.ops import exit_, fork, mmap, mprotect, write
 from tests.model.families import (
     CHAIN,
@@ -203,3 +205,12 @@ def longest_chain(kernel, generations):
     for n in range(generations):
         m.do(fork(f"p{n}", f"p{n + 1}"), exit_(f"p{n}"), write(f"p{n + 1}", 0))
     return len(m.chain(f"p{generations}"))
+
+
+def test_a_failed_fork_relies_on_unlinking_an_unfaulted_vma():
+    """To v6.19 a clone that fails has dropped the pointer: skipping such a VMA would leak links."""
+    kernel = KERNELS["v6.19"].with_traits("hurt", unlink_unfaulted=UnlinkUnfaulted.SKIPPED)
+    ops = (mmap("p0", 0), write("p0", 0), fork("p0", "p1"))
+    failing = fork("p1", "p2").failing(4, 5)
+    assert find(KERNELS["v6.19"], (*ops, failing)) is None
+    assert find(kernel, (*ops, failing)) is not None
