@@ -258,7 +258,9 @@ def _imports(before: Picture, views: dict[int, PageView], after: MmPicture) -> f
     for vma in after.vmas:
         chain = frozenset(vma.chain)
         addresses = range(vma.start, vma.end)
-        origins = [views.get(a) or views.get(a - shift) for a in addresses] if vma.anon_vma else []
+        # What was at the target has been unmapped: ask for both.
+        places = (at for a in addresses for at in (a, a - shift))
+        origins = [views.get(at) for at in places] if vma.anon_vma else []
         if any(v is not None and (v.anon_vma, v.chain) == (vma.anon_vma, chain) for v in origins):
             found.update(a for a in addresses if a in views and not views[a].anon_vma)
     return frozenset(found)

@@ -12,6 +12,7 @@ from model.vma_traits import DontUnmap, MremapRange, SwapPinned
 from strategies.ops import (
     OpKind,
     dontunmap,
+    exec_,
     exit_,
     fork,
     get,
@@ -39,6 +40,7 @@ EVERY_KIND = {
     OpKind.TOUCH: write("p7", 0),
     OpKind.FORK: fork("p7", "p8"),
     OpKind.EXIT: exit_("p7"),
+    OpKind.EXEC: exec_("p7"),
     OpKind.MUNMAP: munmap("p7", 0),
     OpKind.MPROTECT: mprotect("p7", 0, 1, "r--"),
     OpKind.MADVISE: madvise("p7", 0, 1, "dontneed"),
