@@ -17,6 +17,7 @@ from itertools import combinations, pairwise
 
 import attrs
 
+from campaign.shrink_rebuild import rebuilt
 from strategies.ops import (
     ACCESSES,
     FIELDS,
@@ -289,13 +290,24 @@ def _held_by(op: Op, kinds: tuple[OpKind, ...], old: tuple[str, int], new: tuple
 
 
 def arena(ops: Ops) -> Iterator[Ops]:
-    """Take pages out of the arena that no operation tells apart, then any others."""
+    """Take pages out of the arena that no operation tells apart, then any others.
+
+    An operation with less to do has fewer allocations before the one that fails.
+    """
     points = sorted({0, *(end for op in ops for r in _ranges(op) for end in (r.start, r.stop))})
     spans = list(pairwise(points))
     yield _without(ops, [range(start + 1, end) for start, end in spans])
     for start, end in spans:
-        yield _without(ops, [range(start, end)])
-        yield _without(ops, [range(start + 1, end)])
+        for hole in (range(start, end), range(start + 1, end)):
+            smaller = _without(ops, [hole])
+            yield smaller
+            yield from _shifting(smaller)
+
+
+def _shifting(ops: Ops) -> Iterator[Ops]:
+    for at, op in enumerate(ops):
+        for fail in _shifted(op.fail):
+            yield _with(ops, at, attrs.evolve(op, fail=fail))
 
 
 def _without(ops: Ops, holes: list[range]) -> Ops:
@@ -346,6 +358,7 @@ BEFORE_DDMIN: tuple[tuple[str, Candidates], ...] = (
     ("regions", regions),
 )
 AFTER_DDMIN: tuple[tuple[str, Candidates], ...] = (
+    ("rebuild", rebuilt),
     ("splice", splices),
     ("stay", stays),
     ("pairs", _subsets(PAIRS_UP_TO, 2)),

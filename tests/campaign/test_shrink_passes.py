@@ -7,6 +7,7 @@ from hypothesis import given
 
 from campaign.shrink import shrink
 from campaign.shrink_passes import cost, families, regions, renumbered
+from campaign.shrink_rebuild import rebuilt
 from strategies.ops import (
     MAX_FAILING,
     OpKind,
@@ -16,6 +17,7 @@ from strategies.ops import (
     get,
     madvise,
     mmap,
+    mprotect,
     mremap,
     munmap,
     pin,
@@ -191,3 +193,33 @@ def test_both_ends_of_a_hold_move_together(take, drop):
 
     ops = [fork("p0", "p1"), madvise("p0", 0, 1, "dofork"), take("p1", 5), drop("p1", 5)]
     assert shrink(ops, predicate).ops == (ops[1], take("p0", 0), drop("p0", 0))
+
+
+class TestRebuilt:
+    """Mapping anew what the last operation found."""
+
+    def test_moves_to_and_fro_are_left_out(self):
+        """Two mappings, one of them written to, however they came to be where they are."""
+        ops = (
+            *(mmap("p0", 0, 2), write("p0", 0), munmap("p0", 1)),
+            *(mmap("p0", 4), mremap("p0", 4, 1, 6), mremap("p0", 6, 1, 2)),
+            mmap("p0", 1).failing(1, 2),
+        )
+        maps = mmap("p0", 0), mmap("p0", 2)
+        rest = write("p0", 0), mmap("p0", 1).failing(1, 2)
+        assert list(rebuilt(ops)) == [(*maps, *rest), (*maps[::-1], *rest)]
+
+    def test_what_is_read_only_and_written_is_protected_afterwards(self):
+        """A read-only mapping that has an anon_vma is mapped writable and written to first."""
+        ops = (mmap("p0", 3), write("p0", 3), mprotect("p0", 3, 1, "r--"), fork("p0", "p1"))
+        assert next(rebuilt(ops)) == ops
+
+    def test_the_first_process_acts(self):
+        """What a child had is mapped in the first process."""
+        ops = (mmap("p0", 0), write("p0", 0), fork("p0", "p1"), fork("p1", "p2"))
+        assert next(rebuilt(ops)) == (mmap("p0", 0), write("p0", 0), fork("p0", "p2"))
+
+    def test_nothing_to_map(self):
+        """An operation of nobody, or of a process without mappings, gives no candidate."""
+        assert list(rebuilt((mmap("p0", 0), write("p7", 0)))) == []
+        assert list(rebuilt((mmap("p0", 0), munmap("p0", 0), fork("p0", "p1")))) == []
