@@ -36,6 +36,7 @@ DRIVERS: tuple[tuple[str, Driver, int], ...] = (
     ("swarm, model", drivers.swarm_without_laws, 250),
     ("swarm, model and all laws", drivers.swarm_with_laws, 250),
     ("swarm, laws without the screen", drivers.swarm_with_plain_laws, 60),
+    ("swarm, all laws, swap, pins, failures", drivers.swarm_of_all_kinds, 250),
 )
 
 
@@ -56,6 +57,7 @@ def measure(driver: Driver, cases: int) -> float:
 
 def speeds() -> list[Speed]:
     """Let the drivers take turns and return the best round of each."""
+    drivers.plain_cases(max(cases for _, _, cases in DRIVERS))
     best = [0.0] * len(DRIVERS)
     for _ in range(ROUNDS):
         for at, (_, driver, cases) in enumerate(DRIVERS):
