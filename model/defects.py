@@ -14,8 +14,8 @@ import attrs
 
 from model.kernels import (
     V2_6_34,
-    V4_0,
     V5_10,
+    V5_18,
     V6_12,
     V6_16,
     V7_0,
@@ -333,7 +333,7 @@ _CATALOGUE = (
         also={"merge_case8": MergeCase8.KEEP_CHANGED},
         needs={"vma_layer": (VmaLayer.VMA_ADJUST,)},
         laws=("failed-op", "use-after-free"),
-        base=V4_0,
+        base=V5_18,
     ),
     Defect(
         id="B40",
