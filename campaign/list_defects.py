@@ -15,7 +15,7 @@ from model.kernels import KERNELS
 
 Entry = dict[str, Any]
 
-HEADING: Row = ("id", "cases", "CPU s", "ops", "releases", "defect")
+HEADING: Row = ("id", "cases", "CPU s", "ops", "defect")
 
 
 def defects(measured: Measured | None = None) -> list[Entry]:
@@ -51,9 +51,10 @@ def _row(entry: Entry) -> Row:
     measured = entry["measured"] or {"engines": {}}
     powers = [Power(**power) for power in measured["engines"].values()]
     cve = f"{entry['cve']}. " if entry["cve"] else ""
+    releases = spans(entry["kernels"]) or "none"
     text = (
         f"{entry['title']}. {cve}Introduced: {entry['introduced_in']}. Fixed: {entry['fixed_in']}, "
-        f"{entry['fix']}. Breaks {', '.join(entry['laws'])}."
+        f"{entry['fix']}. Releases: {releases}. Breaks {', '.join(entry['laws'])}."
     )
     if entry["subject"] not in KERNELS:
         text += f" Looked for in {entry['subject']}."
@@ -62,7 +63,6 @@ def _row(entry: Entry) -> Row:
         " / ".join(map(_cases, powers)) or "-",
         " / ".join(f"{power.median_cpu_seconds:.1f}" for power in powers) or "-",
         _lengths(powers),
-        spans(entry["kernels"]) or "none",
         text,
     )
 
