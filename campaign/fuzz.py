@@ -6,18 +6,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
 
-import attrs
-
+from campaign.arguments import Interrupt, duration, integer, refuse
 from campaign.cases import Engine
 from campaign.engine import Campaign, Plan
-from campaign.errors import UsageError
 from campaign.json_lines import Consumer, JsonLines
 from campaign.subject_names import kernel_named
 from campaign.terminal import terminal
@@ -30,13 +24,8 @@ from strategies.trace import printable
 DEFAULT_SECONDS = 60.0
 DEFAULT_OUT = "anonvma-findings"
 MOST_DEFAULT_JOBS = 8
-MOST_SECONDS = 30 * 86_400
 MOST_STEPS = 10_000
 MOST_CASES = 10**12
-
-_DURATION = re.compile(r"([0-9]{1,12}(?:[.][0-9]{1,6})?)([smh]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_INTEGER = re.compile(r"-?[0-9]{1,24}")
 
 _EPILOG = """\
 Case k depends on the seed and on k alone: with --cases the outcome is the same for any -j.
@@ -67,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add(
         "--for",
         dest="seconds",
-        type=_duration,
+        type=duration,
         metavar="TIME",
         help="90, 90s, 10m or 1h of searching; default 60s",
     )
@@ -111,47 +100,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
-def _refuse(msg: str) -> NoReturn:
-    # Not argparse's own errors: those print the usage as well, and one line is enough.
-    raise UsageError(msg)
-
-
-def _duration(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if not 0 < seconds <= MOST_SECONDS:
-        _refuse(f"--for {printable(text)}: give a time up to 720h, such as 90, 90s, 10m or 1h")
-    return seconds
-
-
-def _integer(option: str, text: str, lowest: int, highest: int) -> int:
-    number = int(text) if _INTEGER.fullmatch(text) else None
-    if number is None or not lowest <= number <= highest:
-        _refuse(f"{option} {printable(text)}: give a whole number from {lowest} to {highest}")
-    return number
-
-
 def _cases(text: str) -> int:
-    return _integer("--cases", text, 1, MOST_CASES)
+    return integer("--cases", text, 1, MOST_CASES)
 
 
 def _steps(text: str) -> int:
-    return _integer("--steps", text, 1, MOST_STEPS)
+    return integer("--steps", text, 1, MOST_STEPS)
 
 
 def _seed(text: str) -> int:
-    return _integer("--seed", text, -(1 << 63), (1 << 64) - 1)
+    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
 
 
 def _jobs(text: str) -> int:
-    return _integer("-j", text, 1, MOST_JOBS)
+    return integer("-j", text, 1, MOST_JOBS)
 
 
 def _engine(text: str) -> Engine:
     if text not in list(Engine):
         known = ", ".join(Engine)
         later = " is not built in yet" if text == "explore" else ": no such engine"
-        _refuse(f"--engine {printable(text)}{later} (there are: {known})")
+        refuse(f"--engine {printable(text)}{later} (there are: {known})")
     return Engine(text)
 
 
@@ -163,12 +132,12 @@ def plan_of(args: argparse.Namespace) -> Plan:
         UnavailableError: The subject cannot run here.
     """
     if args.cases is not None and args.seconds is not None:
-        _refuse("--for and --cases: give one of them")
+        refuse("--for and --cases: give one of them")
     if Path(args.out).exists() and not Path(args.out).is_dir():
-        _refuse(f"--out {printable(args.out)}: is there and is no directory")
+        refuse(f"--out {printable(args.out)}: is there and is no directory")
     seconds = DEFAULT_SECONDS if args.cases is None and args.seconds is None else args.seconds
     return Plan(
-        kernel=_kernel(args.subject, args.defect),
+        kernel=kernel_of(args.subject, args.defect),
         seed=int.from_bytes(os.urandom(4)) if args.seed is None else args.seed,
         out=args.out,
         cases=args.cases,
@@ -181,42 +150,23 @@ def plan_of(args: argparse.Namespace) -> Plan:
     )
 
 
-def _kernel(subject: str | None, defect: str | None) -> Kernel:
+def kernel_of(subject: str | None, defect: str | None) -> Kernel:
+    """Return the kernel of a SUBJECT and a --defect, the defect's own where none is named.
+
+    Raises:
+        UsageError: No such kernel or defect, or one that means nothing on the other.
+        UnavailableError: The subject cannot run here.
+    """
     if defect is None:
         return kernel_named(subject)
     if defect not in DEFECTS:
-        _refuse(f"--defect {printable(defect)}: no such defect (known: {', '.join(DEFECTS)})")
+        refuse(f"--defect {printable(defect)}: no such defect (known: {', '.join(DEFECTS)})")
     if not subject:
         return DEFECTS[defect].subject()
     try:
         return kernel_named(subject).with_defect(defect)
     except DefectError as error:
-        _refuse(f"--defect {defect}: {error}")
-
-
-@attrs.define(eq=False)
-class Interrupt:
-    """Turns the first SIGINT or SIGTERM into a flag; a second one has its usual effect."""
-
-    requested: bool = False
-    _before: dict[signal.Signals, Any] = attrs.field(factory=dict, init=False)
-
-    def __enter__(self) -> Callable[[], bool]:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.getsignal(number)
-            if before not in {signal.SIG_IGN, None}:  # As under nohup: it stays so.
-                self._before[number] = before
-                signal.signal(number, self._request)
-        return lambda: self.requested
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _request(self, _number: int, _frame: object) -> None:
-        self.requested = True
-        for number in self._before:
-            signal.signal(number, signal.SIG_DFL)
+        refuse(f"--defect {defect}: {error}")
 
 
 def run(args: argparse.Namespace) -> int:

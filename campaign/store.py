@@ -83,7 +83,16 @@ def save_trace(directory: str | os.PathLike[str], trace: Trace, stem: str | None
 def write_atomic(path: str | os.PathLike[str], text: str) -> None:
     """Replace the contents of a file by ``text``, wholly or not at all.
 
-    The text goes into a file beside it, which takes its place when it is safely on disk.
+    Raises:
+        StoreError: No space, no permission, or ``path`` is there and no regular file.
+    """
+    write_bytes_atomic(path, text.encode())
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace the contents of a file, wholly or not at all.
+
+    They go into a file beside it, which takes its place when it is safely on disk.
 
     Raises:
         StoreError: No space, no permission, or ``path`` is there and no regular file.
@@ -94,7 +103,7 @@ def write_atomic(path: str | os.PathLike[str], text: str) -> None:
     try:
         _refuse_special(target)
         try:
-            _write_synced(beside, text.encode())
+            _write_synced(beside, content)
             beside.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -140,7 +140,7 @@ def _shrunk(event: Shrunk) -> list[str]:
     replays = _count(event.replays, "replay")
     count = _count(len(event.ops), "operation")
     lines = [f"shrunk    {event.before} -> {count}, {replays}{stopped}"]
-    lines += [f"  {line}" for line in _law(event.finding)]
+    lines += [f"  {line}" for line in broken_law(event.finding)]
     lines += [f"  {line}" for line in numbered(event.ops)]
     lines += [
         f"  also met  {other.bucket} ({_count(other.operations, 'operation')}); "
@@ -153,7 +153,8 @@ def _shrunk(event: Shrunk) -> list[str]:
     return lines
 
 
-def _law(finding: BrokenLaw) -> list[str]:
+def broken_law(finding: BrokenLaw) -> list[str]:
+    """Return which law is broken, what it says, how it is broken, and what that is known as."""
     lines = [
         f"law       {finding.law} ({finding.kind}): {finding.statement}",
         f"clause    {finding.clause}, exposed by {finding.op}, operation {finding.step}",

@@ -80,7 +80,15 @@ class Checker:
             it is raised like any other.
     """
 
-    __slots__ = ("_advisory", "_checks", "_generation", "_ordered", "_pte_generation", "remarks")
+    __slots__ = (
+        "_advisory",
+        "_checks",
+        "_generation",
+        "_ordered",
+        "_pte_generation",
+        "_silenced",
+        "remarks",
+    )
 
     def __init__(self, kernel: Kernel, *, strict: bool = False) -> None:
         """Prepare to check Worlds of ``kernel``."""
@@ -90,6 +98,7 @@ class Checker:
         self._ordered = kernel.documents_order
         self._generation = -1
         self._pte_generation = -1
+        self._silenced: set[str] = set()
         self.remarks: list[ModelViolation] = []
 
     def attach(self, world: World) -> None:
@@ -120,7 +129,7 @@ class Checker:
         return hook
 
     def _is_remarked(self, law: str) -> bool:
-        return any(remark.law == law for remark in self.remarks)
+        return law in self._silenced
 
     def _remark_or_raise(self, violation: ModelViolation) -> None:
         law = violation.law
@@ -128,8 +137,18 @@ class Checker:
             raise violation
         if not self._is_remarked(law):
             self.remarks.append(violation)
-            self._checks = [(name, check) for name, check in self._checks if name != law]
-            self._ordered = self._ordered and law != chain.ChainOrder.law
+            self.silence(law)
+
+    def silence(self, law: str) -> None:
+        """Look at an advisory law no more: what there is to remark about it is known."""
+        self._silenced.add(law)
+        self._checks = [(name, check) for name, check in self._checks if name != law]
+        self._ordered = self._ordered and law != chain.ChainOrder.law
+
+    def trust(self, world: World) -> None:
+        """Take a World as checked: ``step`` will look at what changes from now on."""
+        self._generation = world.generation
+        self._pte_generation = world.pte_generation
 
     def full(self, world: World) -> None:
         """Run every law.
@@ -182,8 +201,7 @@ class Checker:
             if len(self.remarks) == known:
                 message = "the fast screen stopped a World in which every law holds"
                 raise ScreenFault(message)
-        self._generation = world.generation
-        self._pte_generation = world.pte_generation
+        self.trust(world)
 
 
 def violates(world: World) -> ModelViolation | None:

@@ -70,6 +70,11 @@ class FreedPage(_Poison, Page):
     __slots__ = ()
 
 
+def unpoison(obj: object, kind: type) -> None:
+    """Make a freed object one of its kind again, with the fields that it had (for taking back)."""
+    object.__setattr__(obj, "__class__", kind)
+
+
 def should_fail(w: World) -> bool:
     """Tell whether the allocation about to happen is one that ``fail_mask`` makes fail.
 

@@ -270,6 +270,18 @@ def _op(value: object, at: str) -> Op:
     return Op(kind, **fields)
 
 
+def op_from_json(value: object) -> Op:
+    """Return the operation that ``Op.to_json`` made a JSON object of.
+
+    Raises:
+        TraceError: It is none.
+    """
+    try:
+        return _op(value, "operation")
+    except Refused as refused:
+        raise TraceError(str(refused)) from None
+
+
 def _fail(value: object, at: str) -> int:
     if not isinstance(value, list):
         expect("an array of numbers of allocations, ascending", at, value)

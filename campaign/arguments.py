@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Arguments that several commands have, and Ctrl-C for those that end with a summary."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import attrs
+
+from campaign.errors import UsageError
+from strategies.trace import printable
+
+MOST_SECONDS = 30 * 86_400
+
+_DURATION = re.compile(r"([0-9]{1,12}(?:[.][0-9]{1,6})?)([smh]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_INTEGER = re.compile(r"-?[0-9]{1,24}")
+
+
+def refuse(msg: str) -> NoReturn:
+    """Raise a UsageError."""
+    # Not argparse's own errors: those print the usage as well, and one line is enough.
+    raise UsageError(msg)
+
+
+def duration(text: str) -> float:
+    """Return the seconds of "90", "90s", "10m" or "1h".
+
+    Raises:
+        UsageError: It is no time, or more than 30 days.
+    """
+    match = _DURATION.fullmatch(text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= MOST_SECONDS:
+        refuse(f"--for {printable(text)}: give a time up to 720h, such as 90, 90s, 10m or 1h")
+    return seconds
+
+
+def integer(option: str, text: str, lowest: int, highest: int) -> int:
+    """Return the value of an option.
+
+    Raises:
+        UsageError: It is no whole number, or beyond the limits.
+    """
+    number = int(text) if _INTEGER.fullmatch(text) else None
+    if number is None or not lowest <= number <= highest:
+        refuse(f"{option} {printable(text)}: give a whole number from {lowest} to {highest}")
+    return number
+
+
+@attrs.define(eq=False)
+class Interrupt:
+    """Turns the first SIGINT or SIGTERM into a flag; a second one has its usual effect."""
+
+    requested: bool = False
+    _before: dict[signal.Signals, Any] = attrs.field(factory=dict, init=False)
+
+    def __enter__(self) -> Callable[[], bool]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if before not in {signal.SIG_IGN, None}:  # As under nohup: it stays so.
+                self._before[number] = before
+                signal.signal(number, self._request)
+        return lambda: self.requested
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _request(self, _number: int, _frame: object) -> None:
+        self.requested = True
+        for number in self._before:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The frozen form of a World: equal for equal Worlds, and as good as the World itself."""
+
+from random import Random
+
+import pytest
+
+from campaign.freeze import freeze
+from campaign.thaw import LABELS, orphan_label, thaw
+from invariants import Checker
+from model.errors import ModelViolation
+from model.kernels import KERNELS
+from model.structs import World
+from strategies.mix import generate
+from strategies.ops import Op, OpKind, exit_, fork, get, mmap, put, write
+from subjects.model import ModelSubject
+
+RELEASES = [name for name in KERNELS if name != "textbook"]
+
+
+def run(kernel: str, ops: list[Op]) -> ModelSubject:
+    subject = ModelSubject(KERNELS[kernel])
+    for op in ops:
+        subject.apply(op)
+    return subject
+
+
+def lawful_prefix(kernel: str, ops: list[Op], rng: Random) -> list[Op]:
+    """Return the operations up to a random place, or to just before a law is broken."""
+    stop = rng.randrange(1, len(ops))
+    subject = ModelSubject(KERNELS[kernel])
+    checker = Checker(KERNELS[kernel])
+    for at, op in enumerate(ops[:stop]):
+        try:
+            subject.apply(op)
+            checker.full(subject.world)
+        except ModelViolation:
+            return ops[:at]
+    return ops[:stop]
+
+
+def renamed(world: World, rng: Random) -> None:
+    """Change what carries no meaning: the order of processes, of equal tree entries, of tables."""
+    names = list(world.mms)
+    rng.shuffle(names)
+    world.mms = {name: world.mms[name] for name in names}
+    for mm in world.mms.values():
+        addresses = list(mm.pgd)
+        rng.shuffle(addresses)
+        mm.pgd = {address: mm.pgd[address] for address in addresses}
+    for anon_vma in world.anon_vmas.values():
+        rng.shuffle(anon_vma.rb_root)
+        anon_vma.rb_root.sort(key=lambda avc: avc.cached_vma_start)
+        anon_vma.serial += 1000
+
+
+@pytest.mark.parametrize("case", range(40))
+@pytest.mark.parametrize("kernel", RELEASES)
+def test_a_thawed_world_is_lawful_and_freezes_to_the_same(kernel: str, case: int) -> None:
+    """Freezing what was thawed gives the same bytes, and no law objects to it."""
+    ops = lawful_prefix(kernel, generate(1, case), Random(case))
+    frozen = freeze(run(kernel, ops).world)
+    subject = ModelSubject(KERNELS[kernel])
+    thaw(subject, frozen.state)
+    Checker(KERNELS[kernel]).full(subject.world)
+    assert freeze(subject.world).state == frozen.state
+
+
+@pytest.mark.parametrize("case", range(40))
+@pytest.mark.parametrize("kernel", RELEASES)
+def test_names_and_orders_without_meaning_do_not_show(kernel: str, case: int) -> None:
+    """A World whose names and meaningless orders were changed freezes to the same bytes."""
+    rng = Random(case)
+    ops = lawful_prefix(kernel, generate(2, case), rng)
+    world = run(kernel, ops).world
+    before = freeze(world).state
+    renamed(world, rng)
+    assert freeze(world).state == before
+
+
+@pytest.mark.parametrize("case", range(12))
+@pytest.mark.parametrize("kernel", RELEASES)
+def test_what_can_happen_next_is_the_same(kernel: str, case: int) -> None:
+    """Every operation on a thawed World does what it does on the World that was frozen."""
+    rng = Random(case)
+    history = generate(3, case)
+    ops = lawful_prefix(kernel, history, rng)
+    original = run(kernel, ops).world
+    frozen = freeze(original)
+    names = dict(zip(frozen.processes, LABELS, strict=False))
+    orphans = {place: n for n, place in enumerate(frozen.orphans)}
+    for op in rng.sample(history, 15):
+        if (op.process, op.page) in orphans and op.kind is OpKind.PUT:
+            other = put(orphan_label(orphans[op.process, op.page]), 0)
+        elif op.process not in names:
+            continue
+        else:
+            other = Op(**{f: getattr(op, f) for f in op.__slots__ if f != "__weakref__"})
+            child = "new" if op.kind is OpKind.FORK else ""
+            op = Op(**{**_fields(op), "child": child})
+            other = Op(**{**_fields(op), "process": names[op.process]})
+        assert _after(run(kernel, ops), op) == _after(_thawed(kernel, frozen.state), other), op
+
+
+def _fields(op: Op) -> dict[str, object]:
+    return {name: getattr(op, name) for name in op.__slots__ if not name.startswith("__")}
+
+
+def _thawed(kernel: str, state: bytes) -> ModelSubject:
+    subject = ModelSubject(KERNELS[kernel])
+    thaw(subject, state)
+    return subject
+
+
+def _after(subject: ModelSubject, op: Op) -> tuple[object, ...]:
+    try:
+        ret = subject.apply(op)
+        Checker(KERNELS[subject.world.kernel.name]).full(subject.world)
+    except ModelViolation as violation:
+        return violation.law, violation.clause
+    ret = bool(ret) if op.kind is OpKind.TOUCH and (ret or 0) >= 0 else ret
+    return ret, freeze(subject.world).state
