@@ -15,7 +15,7 @@ from random import Random
 import attrs
 
 from strategies import ops
-from strategies.ops import ADVICES, FIRST_PROCESS, Op, OpKind
+from strategies.ops import ADVICES, FIRST_PROCESS, MAX_LENGTH, Op, OpKind
 
 ALLOCATING = (
     OpKind.FORK,
@@ -33,7 +33,6 @@ ALLOCATING = (
 _MMAP_READ_ONLY = 0.2
 _MPROTECT_READ_ONLY = 0.5
 _PINS_READ = 0.75
-_ATTEMPTS = 8
 _ATTEMPTS_OF_FORK = 12
 _ONE_FAILS = 0.45
 _PAIR_FAILS = 0.85
@@ -78,6 +77,10 @@ class Mix:
         reads: Share of touches that read.
         steps: Number of operations.
         short: Share of the operations for which memory is short, if they need any.
+        attempts: How many of its first allocations may fail for an operation other than fork.
+            A merge makes two or three; failures beyond those leave it alone.
+        longest: Pages that an operation on a range names at most. Short ranges make neighbours
+            that differ, long ones make them alike.
     """
 
     weights: tuple[tuple[OpKind, int], ...]
@@ -87,6 +90,8 @@ class Mix:
     reads: float
     steps: int
     short: float = 0.0
+    attempts: int = 8
+    longest: int = MAX_LENGTH
 
     def to_json(self) -> dict[str, object]:
         """Return the mix for a log."""
@@ -98,6 +103,8 @@ class Mix:
             "reads": self.reads,
             "steps": self.steps,
             "short": self.short,
+            "attempts": self.attempts,
+            "longest": self.longest,
         }
 
 
@@ -116,6 +123,7 @@ class _History:
         self.random = rng.random
         self.mix = mix
         self.arena = mix.arena
+        self.room = [min(mix.arena - first, mix.longest) for first in range(mix.arena)]
         self.live = [FIRST_PROCESS]
         self.doubtful: list[str] = []
         self.forks = 0
@@ -167,8 +175,7 @@ class _History:
 
     def range(self) -> tuple[int, int]:
         first = int(self.random() * self.arena)
-        room = self.arena - first
-        return first, 1 + int(self.random() * self.random() * room)
+        return first, 1 + int(self.random() * self.random() * self.room[first])
 
     def fork(self) -> Op:
         if len(self.live) >= self.mix.max_live:
@@ -265,11 +272,14 @@ class _ShortOfMemory(_History):
     """The same where allocations fail, and a child may never have come to be."""
 
     def middle(self, steps: int) -> list[Op]:
+        table, random, short = self.table, self.random, self.mix.short
+        size, left = len(table), steps
         drawn: list[Op] = []
-        while len(drawn) < steps:
+        while left:
             # One draw for a whole run of operations that have memory enough.
-            enough = int(self.random() * 2 / self.mix.short)
-            drawn += super().middle(min(1 + enough, steps - len(drawn)))
+            run = min(1 + int(random() * 2 / short), left)
+            left -= run
+            drawn += [table[int(random() * size)]() for _ in range(run)]
             if drawn[-1].kind in ALLOCATING:
                 drawn[-1] = self.failing(drawn[-1])
         return drawn
@@ -280,7 +290,7 @@ class _ShortOfMemory(_History):
                 return op
             self.doubtful.append(self.live.pop())
             return _failing(op, self.failures(_ATTEMPTS_OF_FORK))
-        return _failing(op, self.failures(_ATTEMPTS))
+        return _failing(op, self.failures(self.mix.attempts))
 
     def failures(self, attempts: int) -> int:
         # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.

@@ -6,8 +6,9 @@ history without both exercises nothing), the others are drawn: plain swarm testi
 switch anything off, leaves two cases in three without one of the two. Processes are picked
 newest first, because what goes wrong goes wrong among the youngest.
 
-Half of the cases have nothing but address spaces and faults; the others also have some of what
-comes from elsewhere (swap, pins, references, migration). In a third of all cases memory is short.
+More than half of the cases have nothing but address spaces and faults; the others also have some
+of what comes from elsewhere (swap, pins, references, migration). In two of five cases memory is
+short.
 
 Case ``k`` of seed ``s`` depends on ``(s, k)`` and nothing else.
 """
@@ -42,7 +43,7 @@ SPECIAL = (
 DEFAULT_STEPS = 100
 """Operations per case; shorter cases find deep defects later, longer ones no sooner."""
 
-_MERGING_SHARE = 0.35
+_MERGING_SHARE = 0.25
 _MERGING_INCLUDED = 0.8
 # What unmaps is rare: an operation on a hole does nothing, and neighbours are what is wanted.
 _MERGING_WEIGHTS = (
@@ -55,6 +56,20 @@ _MERGING_WEIGHTS = (
     (OpKind.MADVISE, (4, 8)),
     (OpKind.MREMAP, (4, 8)),
 )
+_JOINING_SHARE = 0.1
+# Room is filled piece by piece: what was merged with a faulted VMA is faulted, and so would all
+# be soon. Nothing but mmap and mprotect is frequent: they merge three VMAs into one.
+_JOINING_WEIGHTS = (
+    (OpKind.FORK, (1,)),
+    (OpKind.TOUCH, (6, 8, 12)),
+    (OpKind.MMAP, (24, 32)),
+    (OpKind.MUNMAP, (2,)),
+    (OpKind.MPROTECT, (32,)),
+    (OpKind.MREMAP, (2, 8)),
+)
+_JOINING_SHORT = (0.3, 0.4)
+_JOINING_ATTEMPTS = (2, 3)
+_JOINING_LONGEST = 2
 _FORKING_INCLUDED = 0.5
 _EXIT_INCLUDED = 0.9
 _READS = (0.0, 0.1, 0.4)
@@ -69,11 +84,16 @@ _SHORT = (0.1, 0.2, 0.4)
 def draw_mix(rng: Random, steps: int = DEFAULT_STEPS) -> Mix:
     """Draw a mix: the mandatory kinds, a random subset of the others, weights for each.
 
-    Two styles. *Forking* makes families of small processes, where anon_vmas are inherited and
+    Three styles. *Forking* makes families of small processes, where anon_vmas are inherited and
     reused. *Merging* makes few processes with room for many mappings, where chains stay short
-    enough for VMAs to merge and to adopt each other's anon_vma.
+    enough for VMAs to merge and to adopt each other's anon_vma. *Joining* makes one process, or
+    two, that maps and changes a page or two at a time where hardly anything was mapped before, so
+    that unfaulted VMAs become one with a faulted neighbour; many of these merges fail halfway.
     """
-    if rng.random() < _MERGING_SHARE:
+    style = rng.random()
+    if style < _JOINING_SHARE:
+        return _joining_mix(rng, steps)
+    if style < _JOINING_SHARE + _MERGING_SHARE:
         return _merging_mix(rng, steps)
     weights = [(kind, rng.choice((4, 8, 16))) for kind in MANDATORY]
     for kind in OPTIONAL:
@@ -107,6 +127,20 @@ def _merging_mix(rng: Random, steps: int) -> Mix:
         reads=_reads(rng, special),
         steps=steps,
         short=_short(rng, _MERGING_SHORT_SHARE),
+    )
+
+
+def _joining_mix(rng: Random, steps: int) -> Mix:
+    return Mix(
+        weights=tuple((kind, rng.choice(choices)) for kind, choices in _JOINING_WEIGHTS),
+        arena=rng.choice((8, 12)),
+        filled=0.0,
+        max_live=rng.choice((1, 1, 2)),
+        reads=0.0,
+        steps=steps,
+        short=rng.choice(_JOINING_SHORT),
+        attempts=rng.choice(_JOINING_ATTEMPTS),
+        longest=_JOINING_LONGEST,
     )
 
 

@@ -14,6 +14,14 @@ from strategies.mix import draw_mix
 from strategies.ops import MAX_FAILING, OpKind
 
 SEEDS = st.integers(0, 2**32)
+RANGES = (
+    OpKind.MMAP,
+    OpKind.MUNMAP,
+    OpKind.MPROTECT,
+    OpKind.MADVISE,
+    OpKind.MREMAP,
+    OpKind.DONTUNMAP,
+)
 PLAIN = Mix(
     weights=((OpKind.FORK, 4), (OpKind.TOUCH, 4), (OpKind.EXIT, 4)),
     arena=3,
@@ -80,6 +88,14 @@ def test_each_kind_can_be_asked_for(kind):
     assert kind in there
 
 
+@given(SEEDS, st.integers(1, 6), st.integers(1, 6))
+def test_no_range_is_longer_than_the_longest(seed, longest, arena):
+    """After the first mapping, ranges are as short as the mix says, and within the arena."""
+    for op in history(seed, *RANGES, arena=arena, longest=longest)[1:]:
+        assert 1 <= op.pages <= longest
+        assert op.page + op.pages <= arena
+
+
 class TestShortOfMemory:
     """Histories in which allocations fail."""
 
@@ -95,6 +111,14 @@ class TestShortOfMemory:
             assert op.fail == 0 or op.kind in ALLOCATING
             assert op.fail < 1 << MAX_FAILING
             assert op.fail.bit_count() <= 2
+
+    @given(SEEDS, st.integers(1, 4))
+    def test_only_the_first_attempts_fail(self, seed, attempts):
+        """Failures begin among the first allocations that the mix names; fork has its own."""
+        for op in history(seed, *ALLOCATING[1:], short=0.5, attempts=attempts):
+            if op.fail and op.kind is not OpKind.FORK:
+                assert op.fail & ((1 << attempts) - 1)
+                assert op.fail < 1 << attempts + 1
 
     def test_every_kind_that_allocates_fails(self):
         """Each of these kinds fails now and then."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from random import Random
 
 import attrs
@@ -83,13 +84,55 @@ def test_what_is_taken_can_be_dropped(seed):
 
 
 def test_what_is_special_leaves_room_for_what_is_not():
-    """Half of the cases have no special kind, a third is short of memory, many are neither."""
+    """Over half have no special kind, two in five are short of memory, many are neither."""
     mixes = [draw_mix(case_rng(1, case)) for case in range(2000)]
     special = {kind for group in SPECIAL for kind in group}
     plain = [mix for mix in mixes if special.isdisjoint(kind for kind, _ in mix.weights)]
-    assert 0.45 < len(plain) / len(mixes) < 0.6
-    assert 0.25 < sum(mix.short > 0 for mix in mixes) / len(mixes) < 0.4
+    assert 0.5 < len(plain) / len(mixes) < 0.65
+    assert 0.3 < sum(mix.short > 0 for mix in mixes) / len(mixes) < 0.45
     assert sum(mix.short == 0 for mix in plain) > len(mixes) / 4
+
+
+def joining(seed, cases):
+    """The numbers and mixes of the cases of the joining style: those of short ranges."""
+    mixes = ((case, draw_mix(case_rng(seed, case))) for case in range(cases))
+    return [(case, mix) for case, mix in mixes if mix.longest < mix.arena]
+
+
+class TestJoining:
+    """The style in which unfaulted VMAs become one with a faulted neighbour."""
+
+    def test_it_is_a_small_share(self):
+        """One case in ten is of this style: it must not take the time of the others."""
+        assert 0.07 < len(joining(1, 2000)) / 2000 < 0.13
+
+    def test_it_maps_and_protects(self):
+        """Most of its operations are mmap and mprotect; faults and forks are few."""
+        for _, mix in joining(2, 500):
+            weights = dict(mix.weights)
+            total = sum(weights.values())
+            assert weights[OpKind.MMAP] + weights[OpKind.MPROTECT] > total / 2
+            assert weights[OpKind.TOUCH] < total / 4
+            assert weights[OpKind.FORK] <= total / 50
+
+    def test_it_begins_almost_empty(self):
+        """Its first mapping is one page of many: the rest is unfaulted when it is mapped."""
+        for case, mix in joining(3, 500):
+            assert generate(3, case)[0].pages == 1
+            assert mix.arena > 4
+
+    def test_it_fails_early(self):
+        """Where memory is short, the first allocations fail, both of a clone among others."""
+        masks = Counter(
+            op.fail
+            for case, _ in joining(4, 500)
+            for op in generate(4, case)
+            if op.fail and op.kind is not OpKind.FORK
+        )
+        assert max(masks) < 1 << 4
+        assert masks[0b11] > masks.total() / 5
+        assert masks[0b01]
+        assert masks[0b10]
 
 
 @given(seed=st.integers(0, 2**32))
