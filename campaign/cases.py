@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What workers do: run case k of a campaign, or shrink what a case found.
 
-Most cases are histories of the swarm generator; a few are short runs of the Hypothesis machine,
-which explores arguments in its own way and is some twenty times slower. Which one a case is, and
-all that happens in it, depends on the seed and the number of the case alone.
+The first cases explore small scopes to some depth. Most others are histories of the swarm
+generator; a few are short runs of the Hypothesis machine, which explores arguments in its own way
+and is some twenty times slower. Which one a case is, and all that happens in it, depends on the
+seed and the number of the case alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from campaign.execute import Finding, ModelRun, execute, find, finding_of
-from campaign.shrink import ShrinkResult, shrink
+from campaign.explorer import Explorer, Limits
+from campaign.prelude import SCOPES, scope_of_case
+from campaign.prove import prove
+from campaign.shrink import Predicate, ShrinkResult, shrink
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from strategies.mix import case_rng, generate
@@ -38,6 +42,9 @@ A machine case takes as long as some hundred swarm cases, so this gives a fifth 
 SHRINK_OPS = 2_000_000
 """Operations that shrinking one finding may replay. Not seconds: the result depends on it."""
 
+PROVE_OPS = 200_000
+"""Operations that looking for something shorter than the shrunk history may execute."""
+
 MACHINE_EXAMPLES = 20
 MACHINE_STEPS = 50
 """A machine case is so many histories of at most so many steps."""
@@ -47,6 +54,7 @@ class Engine(StrEnum):
     """Where cases come from; the value is its name on the command line."""
 
     ALL = "all"
+    EXPLORE = "explore"
     MACHINE = "machine"
     SWARM = "swarm"
 
@@ -140,14 +148,16 @@ class Portfolio:
     strict: bool = False
 
     def engine_of(self, case: int) -> Engine:
-        """Return which engine makes a case: MACHINE or SWARM."""
+        """Return which engine makes a case."""
         if self.engine is not Engine.ALL:
             return self.engine
+        if case < len(SCOPES):
+            return Engine.EXPLORE
         return Engine.MACHINE if case % MACHINE_EVERY == MACHINE_AT else Engine.SWARM
 
     def ops_of(self, case: int) -> tuple[Op, ...]:
         """Return the operations of a case as far as they are known without running it."""
-        if self.engine_of(case) is Engine.MACHINE:
+        if self.engine_of(case) is not Engine.SWARM:
             return ()
         return tuple(generate(self.seed, case, self.steps))
 
@@ -157,9 +167,30 @@ class Portfolio:
         Raises:
             MemoryError: The case needs more memory than there is.
         """
-        if self.engine_of(case) is Engine.MACHINE:
+        engine = self.engine_of(case)
+        if engine is Engine.MACHINE:
             return self._machine(case)
-        return self._swarm(case)
+        return self._explore(case) if engine is Engine.EXPLORE else self._swarm(case)
+
+    def _explore(self, case: int) -> CaseResult:
+        scope, limits = scope_of_case(case)
+        try:
+            done = Explorer(self.kernel, scope, strict=self.strict).run(limits)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            return CaseResult(case, fault=_text(error))
+        first = done.found[0] if done.found else None
+        return CaseResult(
+            case=case,
+            steps=done.executed,
+            effective=done.executed,
+            checked=done.executed,
+            goals=tuple(done.marks),
+            finding=first.finding if first else None,
+            ops=first.ops if first else (),
+            remarks=tuple(Remark(each.finding, each.ops) for each in done.remarks),
+        )
 
     def _swarm(self, case: int) -> CaseResult:
         ops = generate(self.seed, case, self.steps)
@@ -378,9 +409,24 @@ class ShrinkTask:
             best = attrs.evolve(best, ops=ops, finding=finding)
 
         try:
-            return shrink(self.ops, predicate, on_better=on_better)
+            best = shrink(self.ops, predicate, on_better=on_better)
+            return self._shortest(best, predicate)
         except _Enough:
             return attrs.evolve(best, replays=replays)
+
+    def _shortest(self, best: ShrinkResult, predicate: Predicate) -> ShrinkResult:
+        # What passes cannot shorten may still not be the shortest: look through all there is.
+        proof = prove(self.kernel, best.ops, best.finding, Limits(executed=PROVE_OPS))
+        if proof.shorter is not None:
+            shorter = shrink(proof.shorter.ops, predicate)
+            best = attrs.evolve(
+                shorter,
+                replays=best.replays + shorter.replays,
+                passes=(*best.passes, ("explore", len(proof.shorter.ops)), *shorter.passes),
+                slips=best.slips,
+            )
+        scope = proof.exploration.scope.describe() if proof.complete else ""
+        return attrs.evolve(best, shortest_in=scope)
 
     def unchanged(self) -> ShrinkResult:
         """Return the result of not shrinking at all."""

@@ -228,7 +228,8 @@ class Campaign:
         ops = self._portfolio.ops_of(lost.case)
         note = f"lost: {lost.reason}"
         if not ops:
-            note += "; a run of the Hypothesis machine, whose operations are known to nobody"
+            engine = self._portfolio.engine_of(lost.case)
+            note += f"; a case of the engine {engine}, whose operations are known to nobody"
         file = self._save(self._trace(lost.case, ops, note=note), f"lost-case-{lost.case}")
         event = CaseLost(lost.case, lost.reason, file)
         self._lost.append(event)
@@ -289,7 +290,8 @@ class Campaign:
         done = self._run_shrinker(task)
         result = done if isinstance(done, ShrinkResult) else task.unchanged()
         if isinstance(done, ShrinkResult):
-            trace = self._trace(found.case, result.ops, result.finding)
+            note = f"no shorter history in the scope: {done.shortest_in}" * bool(done.shortest_in)
+            trace = self._trace(found.case, result.ops, result.finding, note)
             bucket.file = self._save(trace, stem_of(trace)) or bucket.file
             bucket.operations = len(result.ops)
             stopped = "" if done.complete else "its budget of replays was used up"
@@ -303,6 +305,7 @@ class Campaign:
                 before=len(found.ops),
                 replays=result.replays,
                 stopped=stopped,
+                shortest_in=result.shortest_in,
                 file=bucket.file,
                 also_met=tuple(self._other(found.case, slip) for slip in result.slips),
                 remark=found.is_remark,

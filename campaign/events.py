@@ -225,6 +225,7 @@ class Shrunk(Event):
         file: Where the trace is saved, or None if that failed.
         also_met: Findings of other buckets met on the way, each saved too.
         remark: Whether it is of a documented law and fails nothing.
+        shortest_in: The scope in which no shorter history has the finding; empty if unknown.
     """
 
     name = "shrunk"
@@ -237,6 +238,7 @@ class Shrunk(Event):
     file: str | None
     also_met: tuple[OtherBucket, ...]
     remark: bool = False
+    shortest_in: str = ""
 
 
 @attrs.frozen

@@ -329,7 +329,7 @@ def _save(args: argparse.Namespace, explorer: Explorer, result: Exploration) -> 
         name = explorer.kernel.name.replace("/", "_")
         path = str(Path(args.out) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.search")
     checkpoint.save(Path(path), explorer)
-    return path
+    return str(path)
 
 
 def _exit_code(result: Exploration, running: _Run) -> int:

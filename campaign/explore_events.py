@@ -165,7 +165,7 @@ def _found(event: ShortestFound) -> list[str]:
     what = "documented" if event.remark else "finding"
     lines = [
         "",
-        f"{what:10}{event.finding.bucket}: {count} operations, and no history in the scope is shorter",
+        f"{what:10}{event.finding.bucket}: {count} operations; none in the scope is shorter",
         *[f"  {line}" for line in broken_law(event.finding)],
         *[f"  {line}" for line in numbered(event.ops)],
     ]
@@ -176,15 +176,16 @@ def _found(event: ShortestFound) -> list[str]:
 
 
 def _finished(event: ExplorationFinished) -> list[str]:
-    rate = event.states / max(event.elapsed, 1e-3)
+    elapsed = max(event.elapsed, 1e-3)
+    rate, speed = event.states / elapsed, event.executed / elapsed
+    taken = f"{duration(event.elapsed)}, {event.memory / _MIB:,.0f} MiB"
     lines = [
         "",
         f"kernel    {event.kernel}",
         f"scope     {event.scope}",
         f"states    {event.states:,} distinct, {event.executed:,} operations executed and judged",
         f"depths    {' '.join(map(str, event.depths))}",
-        f"speed     {rate:,.0f} states/s, {event.executed / max(event.elapsed, 1e-3):,.0f} "
-        f"operations/s, {duration(event.elapsed)}, {event.memory / _MIB:,.0f} MiB",
+        f"speed     {rate:,.0f} states/s, {speed:,.0f} operations/s, {taken}",
         f"result    {_result(event)}",
     ]
     if event.outside:

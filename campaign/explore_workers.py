@@ -114,8 +114,10 @@ class _Expansion:
 
     def add(self, found: list[Expansion], parent: int, successor: Successor) -> None:
         step, frozen = successor.step, successor.frozen
-        for remark in successor.remarks:
-            found.append(Expansion(parent, step.code, step.fail, finding=remark, is_remark=True))
+        found += [
+            Expansion(parent, step.code, step.fail, finding=remark, is_remark=True)
+            for remark in successor.remarks
+        ]
         if successor.finding is not None:
             found.append(Expansion(parent, step.code, step.fail, finding=successor.finding))
         elif frozen is not None:
@@ -137,7 +139,7 @@ def expand_batches(
     """
     expansion = _Expansion(expander, level, seen)
     starts = range(start, len(level), BATCH)
-    if jobs < 2 or len(level) - start < WORTH_A_FORK:
+    if jobs == 1 or len(level) - start < WORTH_A_FORK:
         yield map(expansion.batch, starts)
         return
     workers = _start(expansion, starts, jobs)

@@ -12,9 +12,11 @@ other state it was first reached; that leads back to a history.
 
 from __future__ import annotations
 
+import os
 import time
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 
@@ -58,6 +60,9 @@ class Limits:
     executed: int | None = None
     seconds: float | None = None
     memory: int | None = None
+
+
+UNLIMITED = Limits()
 
 
 @attrs.frozen
@@ -112,6 +117,7 @@ class Explorer:
         scope: The scope.
         strict: Whether a documented law is like any other.
         keep_going: Whether to go on after a depth with a finding.
+        bucket: The only finding or remark that ends the search; any finding does if empty.
         seen: Fingerprints of all states.
         parents, codes, fails: How each state was first reached: from which, by which step.
         level: States of the present depth and of the next, expanded ones left out.
@@ -124,6 +130,7 @@ class Explorer:
     scope: Scope
     strict: bool = False
     keep_going: bool = False
+    bucket: str = ""
     seen: set[bytes] = attrs.field(factory=set)
     parents: array[int] = attrs.field(factory=lambda: array("Q"))
     codes: array[int] = attrs.field(factory=lambda: array("I"))
@@ -141,7 +148,7 @@ class Explorer:
 
     def run(
         self,
-        limits: Limits = Limits(),
+        limits: Limits = UNLIMITED,
         *,
         jobs: int = 1,
         interrupted: Callable[[], bool] = lambda: False,
@@ -210,6 +217,8 @@ class Explorer:
         self.level, self.following = self.following, []
         self.expanded = 0
         self.depths.append(0)
+        if self.bucket:
+            return "finding" if self.bucket in self.found or self.bucket in self.remarks else ""
         return "finding" if self.found and not self.keep_going else ""
 
     def _take(self, batch: Batch, first: int) -> None:
@@ -279,7 +288,7 @@ class Explorer:
 def resident() -> int:
     """Return how many bytes of memory this process occupies; 0 where nobody knows."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * 4096
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0

@@ -119,8 +119,7 @@ def _jobs(text: str) -> int:
 def _engine(text: str) -> Engine:
     if text not in list(Engine):
         known = ", ".join(Engine)
-        later = " is not built in yet" if text == "explore" else ": no such engine"
-        refuse(f"--engine {printable(text)}{later} (there are: {known})")
+        refuse(f"--engine {printable(text)}: no such engine (there are: {known})")
     return Engine(text)
 
 

@@ -49,6 +49,8 @@ class ShrinkResult:
         slips: One example of each other bucket met, by bucket.
         complete: Whether the passes came to an end; False when a budget ran out before.
         passes: Name of each pass that made progress, with the length after it, in order.
+        shortest_in: The scope in which no shorter history has the finding; empty if that was not
+            looked into, or not to the end.
     """
 
     ops: Ops
@@ -57,6 +59,7 @@ class ShrinkResult:
     slips: tuple[Slip, ...]
     complete: bool
     passes: tuple[tuple[str, int], ...]
+    shortest_in: str = ""
 
 
 def shrink(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -12,8 +13,12 @@ from pathlib import Path
 
 import attrs
 
+from campaign.arguments import Interrupt
 from campaign.errors import CLEAN, FOUND, UsageError
 from campaign.execute import Execution, Finding, execute, find
+from campaign.explorer import Explorer, Limits
+from campaign.fuzz import MOST_DEFAULT_JOBS
+from campaign.prove import prove
 from campaign.replay import Outcome, describe, outcome_of
 from campaign.shrink import Predicate, ShrinkResult, shrink
 from campaign.shrink_passes import Ops
@@ -52,6 +57,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="shrink to a statement of the kernel's own comments that is untrue, if that is all",
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="explore the scope of the result: is there anything shorter?",
+    )
     parser.set_defaults(run=run)
 
 
@@ -83,8 +93,14 @@ def run(args: argparse.Namespace) -> int:
     predicate = partial(find, kernel, law=finding.law) if is_remark else partial(find, kernel)
     target = Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
     result = _shrink(trace, predicate, args.seconds, target)
+    proof = ""
+    if args.prove:
+        result, proof = _prove(trace, result, target, predicate, seconds=args.seconds)
     slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
-    sys.stdout.writelines(f"{line}\n" for line in _summary(trace, result, target, slips))
+    lines = _summary(trace, result, target, slips)
+    if proof:
+        lines.insert(2, f"proof      {proof}")
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     return FOUND
 
 
@@ -92,6 +108,61 @@ def _aim(done: Execution, trace: Trace, *, strict: bool) -> Finding | None:
     # What the trace records counts in any case, then a finding, then the first remark.
     finding = done.about(trace.finding.law if trace.finding else "")
     return next(iter(done.remarks), None) if strict and finding is None else finding
+
+
+def _prove(
+    trace: Trace,
+    result: ShrinkResult,
+    target: Path,
+    predicate: Predicate,
+    *,
+    seconds: float | None,
+) -> tuple[ShrinkResult, str]:
+    """Try every shorter history; return the shortest there is and what that proves."""
+    kernel = kernel_named(trace.kernel)
+    jobs = min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
+    tell = _Depths()
+    with Interrupt() as interrupted:
+        proof = prove(
+            kernel,
+            result.ops,
+            result.finding,
+            Limits(seconds=seconds),
+            jobs=jobs,
+            interrupted=interrupted,
+            on_progress=tell,
+        )
+    done = proof.exploration
+    scope = done.scope.describe()
+    states = f"{done.states:,} states"
+    if proof.shorter is not None:
+        plain = shrink(proof.shorter.ops, predicate)
+        write_atomic(target, _with(trace, plain.ops, plain.finding).to_json_text())
+        before = f"passes alone came to {len(result.ops)}"
+        plain = attrs.evolve(plain, replays=result.replays + plain.replays)
+        return plain, f"{before}; nothing shorter is in the scope: {scope} ({states})"
+    if proof.complete:
+        return result, f"nothing shorter is in the scope: {scope} ({states})"
+    ended = (
+        "interrupted" if done.ended == "interrupted" else f"stopped by its limit of {done.ended}"
+    )
+    return result, (
+        f"not complete, {ended}: nothing up to {done.depth} operations is in the scope: {scope} "
+        f"({states})"
+    )
+
+
+class _Depths:
+    """Says on standard error now and then how far a proof is."""
+
+    def __init__(self) -> None:
+        self.due = _PROGRESS_SECONDS
+
+    def __call__(self, explorer: Explorer) -> None:
+        if explorer.seconds >= self.due:
+            self.due = explorer.seconds + _PROGRESS_SECONDS
+            depth, states = len(explorer.depths) - 1, len(explorer.seen)
+            sys.stderr.write(f"proving: {depth} operations, {states:,} states\n")
 
 
 def _shrink(

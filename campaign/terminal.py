@@ -140,6 +140,8 @@ def _shrunk(event: Shrunk) -> list[str]:
     replays = _count(event.replays, "replay")
     count = _count(len(event.ops), "operation")
     lines = [f"shrunk    {event.before} -> {count}, {replays}{stopped}"]
+    if event.shortest_in:
+        lines.append(f"  shortest  no shorter history has it in the scope: {event.shortest_in}")
     lines += [f"  {line}" for line in broken_law(event.finding)]
     lines += [f"  {line}" for line in numbered(event.ops)]
     lines += [

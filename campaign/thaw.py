@@ -45,7 +45,9 @@ def orphan_label(number: int) -> str:
 LABELS = tuple(map(process_label, range(64)))
 
 
-def thaw(subject: ModelSubject, state: bytes) -> None:
+def thaw(  # noqa: PLR0915 - one pass, written out
+    subject: ModelSubject, state: bytes
+) -> None:
     """Put a World into ``subject`` in place of the one that it has.
 
     The World object itself stays, and with it who watches it.
@@ -107,7 +109,7 @@ def thaw(subject: ModelSubject, state: bytes) -> None:
     held = words[at : at + 3 * (pins + references)]
     at += len(held)
     world.mms, world.vmas, world.avcs, world.serial = mms, vmas, avcs, serial
-    at = _thaw_pages(world, words, at, pages, swap_slots, anon_vmas)
+    at = _thaw_pages(words, at, pages, swap_slots, anon_vmas)
     _thaw_anon_vmas(words, at, anon_vmas)
     if world.kernel.rmap_tree is not _LIST:
         for anon_vma in anon_vmas:
@@ -134,7 +136,6 @@ def _first_page(avc: AnonVmaChain) -> int:
 
 
 def _thaw_pages(
-    world: World,
     words: array[int],
     at: int,
     pages: list[Page],

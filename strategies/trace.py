@@ -279,7 +279,7 @@ def op_from_json(value: object) -> Op:
     try:
         return _op(value, "operation")
     except Refused as refused:
-        raise TraceError(str(refused)) from None
+        raise TraceError("operation", str(refused)) from None
 
 
 def _fail(value: object, at: str) -> int:

@@ -9,6 +9,7 @@ import pytest
 from campaign import cases
 from campaign.cases import CaseResult, Engine, Portfolio, ShrinkTask, Tally
 from campaign.execute import execute, find
+from campaign.prelude import EXECUTED, SCOPES
 from invariants import Checker, ScreenFault
 from invariants.goals import GOALS
 from model.kernels import KERNELS
@@ -46,7 +47,13 @@ class TestPortfolio:
         machine = [k for k in range(1100) if run.engine_of(k) is Engine.MACHINE]
         assert machine == [49, 549, 1049]
 
-    @pytest.mark.parametrize("engine", [Engine.MACHINE, Engine.SWARM])
+    def test_the_first_cases_explore(self):
+        """With all engines, the first cases are the exploration of small scopes."""
+        run = portfolio()
+        explored = [k for k in range(1100) if run.engine_of(k) is Engine.EXPLORE]
+        assert explored == list(range(len(SCOPES)))
+
+    @pytest.mark.parametrize("engine", [Engine.EXPLORE, Engine.MACHINE, Engine.SWARM])
     def test_one_engine_makes_every_case(self, engine):
         """With one engine chosen, every case is its own."""
         run = portfolio(engine=engine)
@@ -59,14 +66,48 @@ class TestPortfolio:
         assert run.ops_of(MACHINE_CASE) == ()
 
 
+class TestExplore:
+    """A case that explores a small scope."""
+
+    def test_a_finding_cannot_be_shortened(self):
+        """On v5.18 the first case has the double reuse by seven operations, as it replays."""
+        result = portfolio("v5.18")(0)
+        assert (result.finding.law, len(result.ops)) == ("reuse-free", 7)
+        assert find(KERNELS["v5.18"], result.ops) == result.finding
+
+    def test_a_clean_case(self):
+        """A clean case executes about as many operations as it is given and names its goals."""
+        result = portfolio("v6.12")(0)
+        assert (result.finding, result.fault, result.ops) == (None, "", ())
+        assert EXECUTED <= result.steps < 2 * EXECUTED
+        assert "ancestor-reused" in result.goals
+
+    def test_later_rounds_go_further(self):
+        """Where all cases explore, the second time over a scope goes twice as deep into it."""
+        run = portfolio("v6.12", Engine.EXPLORE)
+        assert run(len(SCOPES)).steps > 1.5 * run(0).steps
+
+    def test_a_remark_has_its_history(self):
+        """A documented law that v7.0 breaks is a remark with its shortest history."""
+        (remark,) = portfolio("v7.0")(0).remarks
+        assert (remark.finding.law, len(remark.ops)) == ("chain-order", 4)
+
+    def test_a_fault_is_no_finding(self, monkeypatch):
+        """When anonvma itself fails, the case has a traceback."""
+        monkeypatch.setattr(Checker, "step", failing(ScreenFault("screen and laws disagree")))
+        result = portfolio()(0)
+        assert result.finding is None
+        assert result.fault.endswith("ScreenFault: screen and laws disagree")
+
+
 class TestSwarm:
     """A case of the swarm generator."""
 
     def test_a_clean_case(self):
         """A clean case counts its steps and names the goals it reached, sorted."""
-        done = execute(KERNELS["v6.12"], generate(1, 3, 60))
-        result = portfolio()(3)
-        assert result == CaseResult(3, done.steps, done.effective, done.effective, result.goals)
+        done = execute(KERNELS["v6.12"], generate(1, 7, 60))
+        result = portfolio()(7)
+        assert result == CaseResult(7, done.steps, done.effective, done.effective, result.goals)
         assert list(result.goals) == sorted(done.marks)
 
     def test_a_finding_ends_its_history(self):
@@ -79,10 +120,10 @@ class TestSwarm:
     def test_a_fault_is_no_finding(self, monkeypatch):
         """When anonvma itself fails, the case has a traceback and all of its operations."""
         monkeypatch.setattr(Checker, "step", failing(ScreenFault("screen and laws disagree")))
-        result = portfolio()(3)
+        result = portfolio()(7)
         assert result.finding is None
         assert result.fault.endswith("ScreenFault: screen and laws disagree")
-        assert result.ops == tuple(generate(1, 3, 60))
+        assert result.ops == tuple(generate(1, 7, 60))
 
     def test_a_finding_that_does_not_repeat_is_a_fault(self, monkeypatch):
         """A finding that its own operations do not show again is not reported as one."""

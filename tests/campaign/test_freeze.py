@@ -3,6 +3,7 @@
 
 from random import Random
 
+import attrs
 import pytest
 
 from campaign.freeze import freeze
@@ -12,13 +13,14 @@ from model.errors import ModelViolation
 from model.kernels import KERNELS
 from model.structs import World
 from strategies.mix import generate
-from strategies.ops import Op, OpKind, exit_, fork, get, mmap, put, write
+from strategies.ops import Op, OpKind, put
 from subjects.model import ModelSubject
 
 RELEASES = [name for name in KERNELS if name != "textbook"]
 
 
 def run(kernel: str, ops: list[Op]) -> ModelSubject:
+    """Return the subject after some operations."""
     subject = ModelSubject(KERNELS[kernel])
     for op in ops:
         subject.apply(op)
@@ -88,22 +90,17 @@ def test_what_can_happen_next_is_the_same(kernel: str, case: int) -> None:
     original = run(kernel, ops).world
     frozen = freeze(original)
     names = dict(zip(frozen.processes, LABELS, strict=False))
-    orphans = {place: n for n, place in enumerate(frozen.orphans)}
-    for op in rng.sample(history, 15):
-        if (op.process, op.page) in orphans and op.kind is OpKind.PUT:
-            other = put(orphan_label(orphans[op.process, op.page]), 0)
-        elif op.process not in names:
-            continue
+    orphans = {place: orphan_label(n) for n, place in enumerate(frozen.orphans)}
+    for drawn in rng.sample(history, 15):
+        child = "new" if drawn.kind is OpKind.FORK else ""
+        op = attrs.evolve(drawn, child=child)
+        if drawn.kind is OpKind.PUT and (op.process, op.page) in orphans:
+            other = put(orphans[op.process, op.page], 0)
+        elif op.process in names:
+            other = attrs.evolve(op, process=names[op.process])
         else:
-            other = Op(**{f: getattr(op, f) for f in op.__slots__ if f != "__weakref__"})
-            child = "new" if op.kind is OpKind.FORK else ""
-            op = Op(**{**_fields(op), "child": child})
-            other = Op(**{**_fields(op), "process": names[op.process]})
+            continue
         assert _after(run(kernel, ops), op) == _after(_thawed(kernel, frozen.state), other), op
-
-
-def _fields(op: Op) -> dict[str, object]:
-    return {name: getattr(op, name) for name in op.__slots__ if not name.startswith("__")}
 
 
 def _thawed(kernel: str, state: bytes) -> ModelSubject:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether any history shorter than a given one has the same finding.
+
+The scope is made from the history: its kinds of operations with all arguments they can have on its
+pages, as many processes and mappings as it has at a time, as many failing allocations in one
+operation. Every shorter history in that scope is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from campaign.execute import Finding
+from campaign.explorer import UNLIMITED, Exploration, Explorer, Found, Limits
+from campaign.scope import Scope
+from campaign.workers import never
+from model.errors import ModelViolation
+from model.kernels import Kernel
+from strategies.ops import FIELDS, Op, OpKind
+from subjects.model import ModelSubject
+
+
+@attrs.frozen
+class Proof:
+    """What the search for something shorter came to.
+
+    Attributes:
+        exploration: The search.
+        shorter: The shortest history with a finding in the same bucket, or None.
+        complete: Whether every shorter history in the scope was tried.
+    """
+
+    exploration: Exploration
+    shorter: Found | None
+    complete: bool
+
+
+def scope_around(kernel: Kernel, ops: Sequence[Op]) -> Scope:
+    """Return the smallest scope that a history lies in."""
+    subject = ModelSubject(kernel)
+    live = mappings = 1
+    for op in ops:
+        try:
+            subject.apply(op)
+        except ModelViolation:
+            break
+        mms = subject.world.mms.values()
+        live = max(live, len(mms) + (op.kind is OpKind.FORK and op.child not in subject.world.mms))
+        mappings = max([mappings, *[len(mm.mmap) for mm in mms]])
+    kinds = {op.kind for op in ops}
+    return Scope(
+        processes=None,
+        live=live,
+        mappings=mappings,
+        arena=max([1, *[_reach(op) for op in ops]]),
+        kinds=tuple(kind for kind in OpKind if kind in kinds),
+        failures=max(op.fail.bit_count() for op in ops),
+    )
+
+
+def _reach(op: Op) -> int:
+    if "page" not in FIELDS[op.kind]:
+        return 0
+    moves = "target" in FIELDS[op.kind]
+    return max(op.page, op.target if moves else 0) + op.pages
+
+
+def prove(  # noqa: PLR0913 - all but the first four are keywords
+    kernel: Kernel,
+    ops: Sequence[Op],
+    finding: Finding,
+    limits: Limits = UNLIMITED,
+    *,
+    strict: bool = False,
+    jobs: int = 1,
+    interrupted: Callable[[], bool] = never,
+    on_progress: Callable[[Explorer], None] = lambda _: None,
+) -> Proof:
+    """Look for a history shorter than ``ops`` with a finding in the same bucket."""
+    explorer = Explorer(kernel, scope_around(kernel, ops), strict=strict, bucket=finding.bucket)
+    depth = len(ops) - 1
+    if limits.depth is not None:
+        depth = min(depth, limits.depth)
+    result = explorer.run(
+        attrs.evolve(limits, depth=depth),
+        jobs=jobs,
+        interrupted=interrupted,
+        on_progress=on_progress,
+    )
+    same = [
+        found
+        for found in (*result.found, *result.remarks)
+        if found.finding.bucket == finding.bucket
+    ]
+    return Proof(
+        exploration=result,
+        shorter=same[0] if same else None,
+        complete=bool(same) or result.closed or result.depth >= len(ops) - 1,
+    )
