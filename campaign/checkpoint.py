@@ -32,7 +32,18 @@ FORMAT = "anonvma-search/1"
 _DIGEST = 32
 _LENGTH = struct.Struct("<H")
 _COUNT = struct.Struct("<Q")
-_ROOMS = ("model", "invariants", "strategies", "subjects", "campaign")
+_SOURCES = (
+    "model/*.py",
+    "invariants/*.py",
+    "strategies/*.py",
+    "subjects/model.py",
+    "campaign/execute.py",
+    "campaign/ex*.py",
+    "campaign/freeze.py",
+    "campaign/rewind.py",
+    "campaign/scope.py",
+    "campaign/thaw.py",
+)
 
 Kept = dict[str, tuple[Finding, int, Step]]
 
@@ -42,9 +53,9 @@ def source_digest() -> str:
     """Return what stands for the source code that states and laws depend on."""
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for room in _ROOMS:
-        for path in sorted((root / room).glob("*.py")):
-            digest.update(f"{room}/{path.name}\0".encode() + path.read_bytes() + b"\0")
+    for path in sorted({path for pattern in _SOURCES for path in root.glob(pattern)}):
+        name = path.relative_to(root).as_posix()
+        digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -30,6 +30,8 @@ def history_of(kernel: Kernel, scope: Scope, steps: Sequence[Step]) -> tuple[Op,
     ops = list(scope.start)
     names = _Names(started, 1 + sum(op.kind is OpKind.FORK for op in ops))
     state = started.state
+    if not steps:
+        return scope.start
     for step in steps[:-1]:
         op, frozen = expander.take(state, step)
         ops.append(names.real(op))

@@ -270,13 +270,19 @@ class Explorer:
             seconds=self.seconds,
         )
 
+    def history_to(self, state: int) -> tuple[Op, ...]:
+        """Return the history by which a state, numbered in the order of discovery, was reached."""
+        return history_of(self.kernel, self.scope, self._steps_to(state))
+
+    def _steps_to(self, state: int) -> list[Step]:
+        steps = []
+        while state:
+            steps.append(Step(self.codes[state], self.fails[state] if self.fails else 0))
+            state = self.parents[state]
+        return steps[::-1]
+
     def _history(self, finding: Finding, at: int, step: Step) -> Found:
-        steps = [step]
-        while at:
-            fail = self.fails[at] if self.scope.failures else 0
-            steps.append(Step(self.codes[at], fail))
-            at = self.parents[at]
-        ops = history_of(self.kernel, self.scope, steps[::-1])
+        ops = history_of(self.kernel, self.scope, [*self._steps_to(at), step])
         replayed = find(self.kernel, ops, law=finding.law, strict=self.strict)
         if replayed is None or replayed.bucket != finding.bucket:
             history = "; ".join(map(str, ops))

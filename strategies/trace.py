@@ -277,7 +277,7 @@ def op_from_json(value: object) -> Op:
         TraceError: It is none.
     """
     try:
-        return _op(value, "operation")
+        return _op(parse(json.dumps(value)), "operation")
     except Refused as refused:
         raise TraceError("operation", str(refused)) from None
 
