@@ -8,12 +8,13 @@ LOG := $(VENV)/pip.log
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz test bench format lint types clean
+.PHONY: help fuzz test bench power format lint types clean
 
 help:
 	@echo "make fuzz     a 60-second campaign on the newest model kernel"
 	@echo "make test     everything that CI runs: format, lint, types, tests"
-	@echo "make bench    steps per CPU second, one table"
+	@echo "make bench    steps and states per CPU second, in tables; SPIN beside ours if installed"
+	@echo "make power    mutation analysis: which law notices which mistake in the model"
 	@echo "make format   let ruff format the code"
 	@echo "make lint     ruff: format and rules, without changing anything"
 	@echo "make types    mypy --strict on every room"
@@ -41,6 +42,13 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	@echo
+	$(BIN)/python -m bench.explore
+
+power: $(READY)
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[power]' >$(LOG) 2>&1 \
+		|| { cat $(LOG); exit 1; }
+	$(BIN)/anonvma power
 
 format: $(READY)
 	$(BIN)/ruff format .
