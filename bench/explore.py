@@ -136,10 +136,8 @@ def scaling() -> list[str]:
     scope = Scope(live=4, start=_START)
     (one, slow), (two, fast) = (explore(scope, 12, jobs=jobs) for jobs in (1, 2))
     assert one.depths == two.depths  # noqa: S101 - or the figures mean nothing
-    return [
-        f"two workers: {slow / fast:.2f} times as fast as one ({one.states:,} states, "
-        f"{slow:.1f} s and {fast:.1f} s)"
-    ]
+    times = f"{one.states:,} states, {slow:.1f} s and {fast:.1f} s"
+    return [f"two workers: {slow / fast:.2f} times as fast as one ({times})"]
 
 
 def growth() -> list[str]:

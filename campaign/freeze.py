@@ -266,9 +266,13 @@ def _write_held(
 
 
 def _number(anon_vma: AnonVma, numbers: dict[AnonVma, int]) -> int:
-    # Parents first: an anon_vma is younger than its parent.
     number = numbers.get(anon_vma)
     if number is None:
+        if type(anon_vma) is not AnonVma:
+            # Where nobody looks any more a pointer to what was freed is left: in a page that
+            # nobody maps, as the parent of what only a reference keeps.
+            return STALE
+        # Parents first: an anon_vma is younger than its parent.
         if anon_vma.parent is not anon_vma:
             _number(anon_vma.parent, numbers)
         number = numbers[anon_vma] = len(numbers) + 1
@@ -311,12 +315,8 @@ def _write_pages(
             slot_numbers[slot] = len(slot_numbers) + 1
             slots.append(slot)
         mapping = page.mapping
-        number = 0
-        if mapping is not None:
-            # Of a page that nobody maps it may point to what was freed long ago.
-            number = _number(mapping, anon_numbers) if type(mapping) is AnonVma else STALE
         out += (
-            number,
+            0 if mapping is None else _number(mapping, anon_numbers),
             page.index,
             page.mapcount,
             page.refcount,
@@ -337,14 +337,10 @@ def _write_anon_vmas(out: list[int], numbers: dict[AnonVma, int]) -> None:
     anon_vmas = list(numbers)
     for anon_vma in anon_vmas:  # Grows as it is walked.
         root, parent = anon_vma.root, anon_vma.parent
-        if root not in numbers or parent not in numbers:
-            known = len(numbers)
-            _number(root, numbers)
-            _number(parent, numbers)
-            anon_vmas += list(numbers)[known:]
+        known = len(numbers)
         out += (
-            numbers[root],
-            numbers[parent],
+            _number(root, numbers),
+            _number(parent, numbers),
             anon_vma.refcount,
             anon_vma.degree,
             anon_vma.num_children,
@@ -352,3 +348,5 @@ def _write_anon_vmas(out: list[int], numbers: dict[AnonVma, int]) -> None:
             # Only a root's is ever asked for.
             anon_vma.peak_vmas if root is anon_vma else 0,
         )
+        if len(numbers) > known:
+            anon_vmas += list(numbers)[known:]

@@ -73,13 +73,27 @@ def prove(  # noqa: PLR0913 - all but the first four are keywords
     finding: Finding,
     limits: Limits = UNLIMITED,
     *,
+    scope: Scope | None = None,
     strict: bool = False,
     jobs: int = 1,
     interrupted: Callable[[], bool] = never,
     on_progress: Callable[[Explorer], None] = lambda _: None,
 ) -> Proof:
-    """Look for a history shorter than ``ops`` with a finding in the same bucket."""
-    explorer = Explorer(kernel, scope_around(kernel, ops), strict=strict, bucket=finding.bucket)
+    """Look for a history shorter than ``ops`` with a finding in the same bucket.
+
+    Args:
+        kernel: The kernel that has it.
+        ops: The history.
+        finding: What it finds.
+        limits: When to give up.
+        scope: Where to look; by default the smallest scope that the history lies in.
+        strict: Whether a documented law is like any other.
+        jobs: Processes that expand states.
+        interrupted: Asked now and then whether to stop.
+        on_progress: Called whenever a batch of states was expanded.
+    """
+    scope = scope_around(kernel, ops) if scope is None else scope
+    explorer = Explorer(kernel, scope, strict=strict, bucket=finding.bucket)
     depth = len(ops) - 1
     if limits.depth is not None:
         depth = min(depth, limits.depth)

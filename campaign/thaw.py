@@ -175,7 +175,7 @@ def _thaw_anon_vmas(words: array[int], at: int, anon_vmas: list[AnonVma]) -> Non
             anon_vma.peak_vmas,
         ) = words[at : at + 7]
         anon_vma.root = anon_vmas[root - 1]
-        anon_vma.parent = anon_vmas[parent - 1]
+        anon_vma.parent = _stale() if parent == STALE else anon_vmas[parent - 1]
         at += 7
 
 
