@@ -124,6 +124,7 @@ def unmap_and_move(w: World, page: Page) -> int:
             does for a page that is mapped meanwhile.
     """
     page.refcount += 1
+    new = alloc_page(w)
     anon_vma = page_get_anon_vma(page)
     shared = page.mapcount > 1
     entries = try_to_migrate(w, page)
@@ -131,7 +132,6 @@ def unmap_and_move(w: World, page: Page) -> int:
         message = f"page#{page.serial} has mapcount {page.mapcount} left after an rmap walk"
         raise KernelWarning("migration-missed", message)
 
-    new = alloc_page(w)
     error = -EAGAIN if page.mapcount else migrate_page_move_mapping(w, new, page)
     remove_migration_ptes(w, page if error else new, entries)
     if anon_vma is not None:

@@ -99,8 +99,9 @@ class ModelSubject:
 
         Returns:
             What the system call returns (a negative errno on failure; for a read, the number
-            found), or None for a recorded no-op: the process is unknown or dead, or the child's
-            label is taken.
+            found), or None for a recorded no-op: the process is unknown or dead, the child's
+            label is taken; there is no page to swap out, to migrate or to take a reference for;
+            a place is pinned or referenced already; there is nothing to unpin or to put.
 
         Raises:
             ModelViolation: The kernel did what no kernel may do.

@@ -25,7 +25,9 @@ def families(processes: int, **changes: object) -> Scope:
     return attrs.evolve(scope, **changes)
 
 
-def explore(kernel: str, scope: Scope, limits: Limits = UNLIMITED, **options: object) -> Exploration:
+def explore(
+    kernel: str, scope: Scope, limits: Limits = UNLIMITED, **options: object
+) -> Exploration:
     """The outcome of a search."""
     jobs = options.pop("jobs", 1)
     return Explorer(kernel_named(kernel), scope, **options).run(limits, jobs=jobs)
