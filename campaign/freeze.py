@@ -8,8 +8,9 @@ are the same up to names, and ``campaign.thaw`` makes such a World from the byte
 
 Only for a World between two operations in which every law holds. That is what lets it leave out
 what follows from the rest: the links' cached ranges and their places in the trees (which follow
-from the VMAs; entries of the same range have no order that anything asks for), map counts, what
-each process must read, what a pin must show, the ages of anon_vmas beyond the order of the chains.
+from the VMAs; the order of entries of the same start is kept only where something asks for it), map
+counts, what each process must read, what a pin must show, the ages of anon_vmas beyond the order of
+the chains.
 
 The order of the processes is what makes the form canonical. They are sorted by what each looks
 like on its own, then by whom it shares with; where that leaves several alike, all their orders are
@@ -26,6 +27,7 @@ from typing import Any
 
 import attrs
 
+from model.kernels import Kernel
 from model.structs import (
     VM_ACCOUNT,
     VM_DONTCOPY,
@@ -41,6 +43,7 @@ from model.structs import (
     SwapSlot,
     World,
 )
+from model.traits import SharedMapping
 
 FLAGS = (VM_READ, VM_WRITE, VM_EXEC, VM_LOCKED, VM_DONTCOPY, VM_ACCOUNT, VM_WIPEONFORK)
 """Flags of a VMA; bit n of the frozen form stands for the n-th of them."""
@@ -233,6 +236,8 @@ def _write(  # noqa: C901 - one pass, written out: the search spends a third of 
         orphans = _write_held(world, mms, out, anon_numbers, page_numbers)
     _write_pages(out, page_numbers, slot_numbers, anon_numbers)
     _write_anon_vmas(out, anon_numbers)
+    if walk_order_matters(world.kernel):
+        _write_trees(out, mms, anon_numbers)
     out[1:4] = len(anon_numbers), len(page_numbers), len(slot_numbers)
     return array(WORD, out).tobytes(), orphans
 
@@ -350,3 +355,19 @@ def _write_anon_vmas(out: list[int], numbers: dict[AnonVma, int]) -> None:
         )
         if len(numbers) > known:
             anon_vmas += list(numbers)[known:]
+
+
+def walk_order_matters(kernel: Kernel) -> bool:
+    """Tell whether it makes a difference in which order a reverse-map walk finds its VMAs.
+
+    Where a page that is mapped anew goes to whoever maps it first: before 288468c334e9 (in v2.6.38).
+    """
+    return kernel.shared_mapping is not SharedMapping.ROOT
+
+
+def _write_trees(out: list[int], mms: Sequence[MmStruct], anon_numbers: dict[AnonVma, int]) -> None:
+    vmas = [vma for mm in mms for vma in mm.mmap]
+    numbers = {vma: number for number, vma in enumerate(vmas)}
+    for anon_vma in anon_numbers:
+        out.append(len(anon_vma.rb_root))
+        out += [numbers[avc.vma] for avc in anon_vma.rb_root]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 
-from campaign.freeze import FLAGS_OF, NOBODY, STALE, WORD
+from campaign.freeze import FLAGS_OF, NOBODY, STALE, WORD, walk_order_matters
 from model.fork import mm_init
 from model.slab import FreedAnonVma
 from model.structs import (
@@ -110,11 +110,8 @@ def thaw(  # noqa: PLR0915 - one pass, written out
     at += len(held)
     world.mms, world.vmas, world.avcs, world.serial = mms, vmas, avcs, serial
     at = _thaw_pages(words, at, pages, swap_slots, anon_vmas)
-    _thaw_anon_vmas(words, at, anon_vmas)
-    if world.kernel.rmap_tree is not _LIST:
-        for anon_vma in anon_vmas:
-            if len(anon_vma.rb_root) > 1:
-                anon_vma.rb_root.sort(key=_first_page)
+    at = _thaw_anon_vmas(words, at, anon_vmas)
+    _order_trees(world, words, at, anon_vmas)
     subject.writes = max([page.content for page in pages] + [s.content for s in swap_slots] + [0])
     world.expected = {name: _written(mm) for name, mm in mms.items()}
     _thaw_held(world, held, pins, pages, anon_vmas)
@@ -163,7 +160,7 @@ def _thaw_pages(
     return at
 
 
-def _thaw_anon_vmas(words: array[int], at: int, anon_vmas: list[AnonVma]) -> None:
+def _thaw_anon_vmas(words: array[int], at: int, anon_vmas: list[AnonVma]) -> int:
     for anon_vma in anon_vmas:
         (
             root,
@@ -177,6 +174,26 @@ def _thaw_anon_vmas(words: array[int], at: int, anon_vmas: list[AnonVma]) -> Non
         anon_vma.root = anon_vmas[root - 1]
         anon_vma.parent = _stale() if parent == STALE else anon_vmas[parent - 1]
         at += 7
+    return at
+
+
+def _order_trees(world: World, words: array[int], at: int, anon_vmas: list[AnonVma]) -> None:
+    if walk_order_matters(world.kernel):
+        _thaw_trees(words, at, list(world.vmas.values()), anon_vmas)
+    elif world.kernel.rmap_tree is not _LIST:
+        for anon_vma in anon_vmas:
+            if len(anon_vma.rb_root) > 1:
+                anon_vma.rb_root.sort(key=_first_page)
+
+
+def _thaw_trees(
+    words: array[int], at: int, vmas: list[VmAreaStruct], anon_vmas: list[AnonVma]
+) -> None:
+    for anon_vma in anon_vmas:
+        links = {avc.vma: avc for avc in anon_vma.rb_root}
+        length = words[at]
+        anon_vma.rb_root = [links[vmas[n]] for n in words[at + 1 : at + 1 + length]]
+        at += 1 + length
 
 
 def _written(mm: MmStruct) -> dict[int, int]:
