@@ -321,7 +321,7 @@ def _write_pages(
             slots.append(slot)
         mapping = page.mapping
         out += (
-            0 if mapping is None else _number(mapping, anon_numbers),
+            0 if mapping is None else anon_numbers.get(mapping) or _number(mapping, anon_numbers),
             page.index,
             page.mapcount,
             page.refcount,
@@ -344,8 +344,8 @@ def _write_anon_vmas(out: list[int], numbers: dict[AnonVma, int]) -> None:
         root, parent = anon_vma.root, anon_vma.parent
         known = len(numbers)
         out += (
-            _number(root, numbers),
-            _number(parent, numbers),
+            numbers.get(root) or _number(root, numbers),
+            numbers.get(parent) or _number(parent, numbers),
             anon_vma.refcount,
             anon_vma.degree,
             anon_vma.num_children,
@@ -360,7 +360,7 @@ def _write_anon_vmas(out: list[int], numbers: dict[AnonVma, int]) -> None:
 def walk_order_matters(kernel: Kernel) -> bool:
     """Tell whether it makes a difference in which order a reverse-map walk finds its VMAs.
 
-    Where a page that is mapped anew goes to whoever maps it first: before 288468c334e9 (in v2.6.38).
+    Where a page mapped anew goes to whoever maps it first: before 288468c334e9 (in v2.6.38).
     """
     return kernel.shared_mapping is not SharedMapping.ROOT
 
