@@ -194,14 +194,15 @@ def _counterexample(live: int) -> str:
     kinds = _FORK_EXIT
     scope = Scope(live=live, kinds=kinds, start=start_of(1, 1, kinds, 1), symmetry=False)
     (found,) = Explorer(kernel_named("v5.18"), scope).run().found
-    ours = _by_birth(found.ops[len(scope.start) :])
+    ours = by_birth(found.ops[len(scope.start) :])
     theirs = run_spin(live, 12, degree=True).history
     assert len(ours) == len(theirs), (ours, theirs)  # noqa: S101
     same = "the same history" if ours == theirs else f"{'; '.join(theirs)}"
     return f"{'; '.join(ours)}; SPIN: {len(theirs)} operations, {same}"
 
 
-def _by_birth(ops: tuple[Op, ...]) -> tuple[str, ...]:
+def by_birth(ops: tuple[Op, ...]) -> tuple[str, ...]:
+    """Return forks and exits with their process by order of birth among the living."""
     live, steps = ["p0"], []
     for op in ops:
         steps.append(f"{op.kind} {live.index(op.process)}")
