@@ -20,9 +20,10 @@ from pathlib import Path
 
 import attrs
 
-from campaign.cases import CaseResult, Engine, Portfolio, Remark, ShrinkTask
+from campaign.cases import CaseResult, Engine, Portfolio, Remark
 from campaign.measured import FILE, Measured, Measurement, Power, load
 from campaign.shrink_passes import cost
+from campaign.shrink_task import ShrinkTask
 from campaign.store import recorded, save_trace, write_atomic
 from model.defects import DEFECTS
 from strategies.mix import DEFAULT_STEPS
@@ -113,7 +114,7 @@ def _shrunk(portfolio: Portfolio, case: int, found: Remark) -> Trace:
 def measurement(outcomes: Sequence[Outcome]) -> Measurement:
     """Return the outcomes of all campaigns for one defect in the form of the file."""
     engines = {}
-    for engine in ENGINES:
+    for engine in dict.fromkeys(outcome.unit.engine for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.unit.engine is engine]
         traces = [outcome.trace for outcome in mine]
         engines[engine.value] = Power(
@@ -173,6 +174,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("-j", dest="jobs", type=int, default=2, help="processes; default 2")
     add("--again", action="store_true", help="measure what the file has already, too")
     add("-o", dest="output", type=Path, default=FILE, help=f"the file; default {FILE.name}")
+    add(
+        "--engine",
+        dest="engines",
+        type=Engine,
+        choices=ENGINES,
+        nargs="*",
+        default=ENGINES,
+        help="measure these; the others' figures stay as they are in the file",
+    )
     add("--seeds", type=int, default=len(SEEDS), help=f"so many; default {len(SEEDS)}")
     add("--limit", type=float, default=LIMIT, help=f"CPU seconds each; default {LIMIT:g}")
     add("--traces", type=Path, help="save the shortest trace of each defect there as ID.json")
@@ -196,14 +206,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = () if args.again else tuple(measured.defects)
     wanted = [d for d in DEFECTS if d in (args.defects or DEFECTS) and d not in known]
     print(f"{len(wanted)} of {len(DEFECTS)} defects to measure, {args.jobs} processes")
-    units = [Unit(d, e, s, args.limit) for d in wanted for e in ENGINES for s in seeds]
+    units = [Unit(d, e, s, args.limit) for d in wanted for e in args.engines for s in seeds]
     outcomes = run_units(units, args.jobs)
     missed = False
     for defect in wanted:
-        mine = [next(outcomes) for _ in range(len(ENGINES) * len(seeds))]
+        mine = [next(outcomes) for _ in range(len(args.engines) * len(seeds))]
         found_for = {outcome.unit.seed for outcome in mine if outcome.cases is not None}
         missed |= len(found_for) < len(seeds)
-        found = {**measured.defects, defect: measurement(mine)}
+        new = measurement(mine)
+        if defect in measured.defects:
+            engines = {**measured.defects[defect].engines, **new.engines}
+            new = attrs.evolve(new, engines={e.value: engines[e.value] for e in ENGINES})
+        found = {**measured.defects, defect: new}
         ordered = {name: found[name] for name in DEFECTS if name in found}
         measured = attrs.evolve(measured, defects=ordered)
         write_atomic(args.output, measured.to_json_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What workers do: run case k of a campaign, or shrink what a case found.
+"""What workers do: run case k of a campaign.
 
 The first cases explore small scopes to some depth. Most others are histories of the swarm
 generator; a few are short runs of the Hypothesis machine, which explores arguments in its own way
@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from campaign.execute import Finding, ModelRun, execute, find, finding_of
-from campaign.explorer import Explorer, Limits
+from campaign.explorer import Explorer
 from campaign.prelude import SCOPES, scope_of_case
-from campaign.prove import prove
-from campaign.shrink import Predicate, ShrinkResult, shrink
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from strategies.mix import case_rng, generate
@@ -38,12 +36,6 @@ MACHINE_AT = 49
 
 A machine case takes as long as some hundred swarm cases, so this gives a fifth of the time to it.
 """
-
-SHRINK_OPS = 2_000_000
-"""Operations that shrinking one finding may replay. Not seconds: the result depends on it."""
-
-PROVE_OPS = 200_000
-"""Operations that looking for something shorter than the shrunk history may execute."""
 
 MACHINE_EXAMPLES = 20
 MACHINE_STEPS = 50
@@ -371,63 +363,3 @@ def _without_found_constants() -> Iterator[None]:
             delattr(HypothesisProvider, name)
         else:
             setattr(HypothesisProvider, name, original)
-
-
-class _Enough(Exception):
-    """The operations that shrinking may replay are used up."""
-
-
-@attrs.frozen
-class ShrinkTask:
-    """Shrinks a finding or a remark, in a worker: a candidate may do whatever a case may do.
-
-    Attributes:
-        kernel: Where it was found.
-        ops: The failing operations.
-        finding: What they find.
-    """
-
-    kernel: Kernel
-    ops: tuple[Op, ...]
-    finding: Finding
-
-    def __call__(self, _case: int = 0) -> ShrinkResult:
-        """Return the best list of operations within the budget."""
-        best = self.unchanged()
-        replayed = replays = 0
-
-        def predicate(ops: Sequence[Op]) -> Finding | None:
-            nonlocal replayed, replays
-            if replayed > SHRINK_OPS:
-                raise _Enough
-            replayed += len(ops)
-            replays += 1
-            return find(self.kernel, ops, law=self.finding.law)
-
-        def on_better(ops: tuple[Op, ...], finding: Finding) -> None:
-            nonlocal best
-            best = attrs.evolve(best, ops=ops, finding=finding)
-
-        try:
-            best = shrink(self.ops, predicate, on_better=on_better)
-            return self._shortest(best, predicate)
-        except _Enough:
-            return attrs.evolve(best, replays=replays)
-
-    def _shortest(self, best: ShrinkResult, predicate: Predicate) -> ShrinkResult:
-        # What passes cannot shorten may still not be the shortest: look through all there is.
-        proof = prove(self.kernel, best.ops, best.finding, Limits(executed=PROVE_OPS))
-        if proof.shorter is not None:
-            shorter = shrink(proof.shorter.ops, predicate)
-            best = attrs.evolve(
-                shorter,
-                replays=best.replays + shorter.replays,
-                passes=(*best.passes, ("explore", len(proof.shorter.ops)), *shorter.passes),
-                slips=best.slips,
-            )
-        scope = proof.exploration.scope.describe() if proof.complete else ""
-        return attrs.evolve(best, shortest_in=scope)
-
-    def unchanged(self) -> ShrinkResult:
-        """Return the result of not shrinking at all."""
-        return ShrinkResult(self.ops, self.finding, 0, (), complete=False, passes=())

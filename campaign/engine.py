@@ -15,7 +15,7 @@ from functools import partial
 
 import attrs
 
-from campaign.cases import CaseResult, Engine, Portfolio, ShrinkTask, Tally
+from campaign.cases import CaseResult, Engine, Portfolio, Tally
 from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import (
     BrokenLaw,
@@ -35,6 +35,7 @@ from campaign.events import (
 )
 from campaign.execute import Finding
 from campaign.shrink import ShrinkResult, Slip
+from campaign.shrink_task import ShrinkTask
 from campaign.store import StoreError, recorded, save_trace, stem_of
 from campaign.workers import CASE_TIMEOUT, MEMORY_LIMIT, LostCase, RunCase, Supervisor, never
 from invariants.goals import goals_for, missed

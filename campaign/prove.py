@@ -8,7 +8,7 @@ operation. Every shorter history in that scope is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -20,6 +20,21 @@ from model.errors import ModelViolation
 from model.kernels import Kernel
 from strategies.ops import FIELDS, Op, OpKind
 from subjects.model import ModelSubject
+
+OWN_SCOPE = 200_000
+"""Operations that looking through the scope of a shrunk history may execute."""
+
+OTHER_SCOPE = 40_000
+"""The same for each of the small scopes that are tried besides."""
+
+MAPPING_KINDS = (
+    OpKind.MMAP,
+    OpKind.TOUCH,
+    OpKind.MUNMAP,
+    OpKind.MPROTECT,
+    OpKind.MADVISE,
+    OpKind.MREMAP,
+)
 
 
 @attrs.frozen
@@ -58,6 +73,24 @@ def scope_around(kernel: Kernel, ops: Sequence[Op]) -> Scope:
         kinds=tuple(kind for kind in OpKind if kind in kinds),
         failures=max(op.fail.bit_count() for op in ops),
     )
+
+
+def scopes_to_prove(kernel: Kernel, ops: Sequence[Op]) -> Iterator[tuple[Scope, int]]:
+    """Yield where to look for something shorter than a shrunk history, and how hard.
+
+    Its own scope first. A history that took a detour names more pages than need be, and has none
+    of the operations that are the shorter way; so then its kinds on two pages, the kinds that
+    work on mappings on three, and all kinds on one.
+    """
+    own = scope_around(kernel, ops)
+    yield own, OWN_SCOPE
+    small = attrs.evolve(own, mappings=2, arena=2)
+    alone = attrs.evolve(own, live=1, mappings=3, arena=3, kinds=MAPPING_KINDS)
+    page = attrs.evolve(own, live=2, mappings=1, arena=1, kinds=tuple(OpKind))
+    if own.arena > small.arena:
+        yield small, OWN_SCOPE
+    yield alone, OTHER_SCOPE
+    yield page, OTHER_SCOPE
 
 
 def _reach(op: Op) -> int:

@@ -4,19 +4,21 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+
+from tests.profiles import ProfileError, load_profile
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Elsewhere than in git, what no commit would hold.
 UNTRACKED = {"__pycache__", "anonvma-findings", "build", "dist"}
 
-# Both: no deadline, for a step's time says how busy the machine is and nothing about the model.
-# ci: the same cases on every run, so that a red run is about the change it tests, and no database,
-# which would bring another run's cases in. New cases are the campaigns' job, and dev's.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, database=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+def pytest_configure():
+    """Load the Hypothesis profile, before any test module makes settings of its own."""
+    try:
+        load_profile()
+    except ProfileError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def files_in_git(root):

@@ -6,10 +6,11 @@ from textwrap import dedent
 
 import pytest
 
-from campaign import cases
-from campaign.cases import CaseResult, Engine, Portfolio, ShrinkTask, Tally
+from campaign import cases, shrink_task
+from campaign.cases import CaseResult, Engine, Portfolio, Tally
 from campaign.execute import execute, find
 from campaign.prelude import EXECUTED, SCOPES
+from campaign.shrink_task import ShrinkTask
 from invariants import Checker, ScreenFault
 from invariants.goals import GOALS
 from model.kernels import KERNELS
@@ -234,7 +235,7 @@ class TestShrinkTask:
 
     def test_its_budget_is_counted_in_operations(self, found, monkeypatch):
         """When the budget is used up, the best list so far is the result."""
-        monkeypatch.setattr(cases, "SHRINK_OPS", 300)
+        monkeypatch.setattr(shrink_task, "SHRINK_OPS", 300)
         result = ShrinkTask(KERNELS["v5.18"], found.ops, found.finding)()
         assert not result.complete
         assert result.replays > 1

@@ -11,12 +11,13 @@ import attrs
 import pytest
 
 from campaign import cases
-from campaign.cases import CaseResult, Engine, Portfolio, Remark, ShrinkTask
+from campaign.cases import CaseResult, Engine, Portfolio, Remark
 from campaign.cli import main
 from campaign.engine import Campaign, Plan
 from campaign.events import FindingFound, Shrunk
 from campaign.execute import DOCUMENTED, ModelRun, execute, find
 from campaign.replay import Outcome, replay
+from campaign.shrink_task import ShrinkTask
 from campaign.store import recorded, save_trace
 from campaign.terminal import lines_of, progress_line
 from invariants import LAWS, Kind

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``anonvma check`` does: chooses the sections, runs them, writes the reports."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from campaign import pins
+from campaign.arguments import Interrupt, refuse
+from campaign.check import FUZZED, SECTIONS, traces_directory
+from campaign.check_contracts import Contracts
+from campaign.check_events import CheckStarted
+from campaign.check_pins import Pins
+from campaign.check_quality import Quality
+from campaign.check_reports import reports_of, write_reports
+from campaign.check_run import Check
+from campaign.check_search import LEAST_RESERVED, RESERVED, Canary, Fuzz
+from campaign.check_section import Context, Section
+from campaign.check_text import PlainCheck
+from campaign.check_traces import Traces, committed
+from campaign.fuzz import MOST_DEFAULT_JOBS
+from campaign.json_lines import Consumer, JsonLines
+from campaign.subject_names import kernel_named
+from report.annotations import annotation_lines
+from report.results import Result
+from strategies.trace import printable, tool
+
+
+def chosen(only: str | None) -> tuple[str, ...]:
+    """Return the names of the sections that are asked for.
+
+    Raises:
+        UsageError: There is no such section.
+    """
+    names = SECTIONS if only is None else tuple(only.split(","))
+    for name in names:
+        if name not in SECTIONS:
+            refuse(f"--only {printable(name)}: no such section (there are: {', '.join(SECTIONS)})")
+    return tuple(name for name in SECTIONS if name in names)
+
+
+def sections_of(args: argparse.Namespace) -> list[Section]:
+    """Return the sections that the arguments ask for.
+
+    Raises:
+        UsageError: They name what does not exist.
+        TraceError: A committed trace cannot be read.
+        UnavailableError: A subject cannot run here.
+    """
+    names = chosen(args.only)
+    kernels = [kernel_named(name) for name in args.subjects or FUZZED]
+    kernels = list({kernel.name: kernel for kernel in kernels}.values())
+    sections: list[Section] = []
+    if "traces" in names:
+        sections.append(Traces(committed(traces_directory(args.traces))))
+    if "contracts" in names:
+        sections.append(Contracts())
+    if "canary" in names:
+        sections.append(Canary())
+    if "quality" in names:
+        sections.append(Quality())
+    if "pins" in names:
+        sections.append(Pins(pins.pins(), pins.recount))
+    if "fuzz" in names:
+        sections.append(Fuzz(kernels, max(LEAST_RESERVED, RESERVED * args.seconds)))
+    return sections
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Run the check that the arguments ask for; return the exit code.
+
+    Raises:
+        UsageError: The arguments make no sense, or name what does not exist.
+        TraceError: A committed trace cannot be read.
+        StoreError: A report cannot be written.
+        UnavailableError: A subject cannot run here.
+    """
+    began = time.monotonic()
+    reports = reports_of(args.report)
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        refuse(f"--out {printable(args.out)}: is there and is no directory")
+    sections = sections_of(args)
+    seed = int.from_bytes(os.urandom(4)) if args.seed is None else args.seed
+    jobs = args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
+    consumer: Consumer = JsonLines(sys.stdout) if args.json else PlainCheck(sys.stdout)
+    with contextlib.closing(consumer), Interrupt() as interrupted:
+        names = tuple(section.name for section in sections)
+        consumer(CheckStarted(seed, args.seconds, jobs, names, args.out, tool()))
+        context = Context(
+            ends=began + args.seconds,
+            jobs=jobs,
+            seed=seed,
+            out=args.out,
+            emit=consumer,
+            interrupted=interrupted,
+        )
+        check = Check(
+            sections=sections,
+            context=context,
+            first=args.first,
+            reproduce=reproduce(args, seed),
+        )
+        code = check.run().exit_code
+    annotate(check.results, os.environ, is_json=args.json)
+    write_reports(reports, check.results)
+    return code
+
+
+def annotate(results: Sequence[Result], environ: Mapping[str, str], *, is_json: bool) -> None:
+    """Print annotations in a GitHub action, which reads them on either stream."""
+    if environ.get("GITHUB_ACTIONS") == "true":
+        stream = sys.stderr if is_json else sys.stdout
+        stream.writelines(f"{line}\n" for line in annotation_lines(results))
+
+
+def reproduce(args: argparse.Namespace, seed: int) -> str:
+    """Return the command line that does the same again."""
+    words = ["anonvma", "check", *args.subjects, "--for", f"{args.seconds:g}s"]
+    words += ["--seed", str(seed)]
+    words += ["--traces", args.traces] if args.traces is not None else []
+    words += ["--only", args.only] if args.only is not None else []
+    words += ["--first"] if args.first else []
+    return shlex.join(words)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Shrinking as campaigns do it: first by passes, then by looking through small scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from campaign.execute import Finding, find
+from campaign.explorer import Limits
+from campaign.prove import prove, scopes_to_prove
+from campaign.shrink import Predicate, ShrinkResult, shrink
+from model.kernels import Kernel
+from strategies.ops import Op
+
+SHRINK_OPS = 2_000_000
+"""Operations that shrinking one finding may replay. Not seconds: the result depends on it."""
+
+
+class _Enough(Exception):
+    """The operations that shrinking may replay are used up."""
+
+
+@attrs.frozen
+class ShrinkTask:
+    """Shrinks a finding or a remark, in a worker: a candidate may do whatever a case may do.
+
+    Attributes:
+        kernel: Where it was found.
+        ops: The failing operations.
+        finding: What they find.
+    """
+
+    kernel: Kernel
+    ops: tuple[Op, ...]
+    finding: Finding
+
+    def __call__(self, _case: int = 0) -> ShrinkResult:
+        """Return the best list of operations within the budget."""
+        best = self.unchanged()
+        replayed = replays = 0
+
+        def predicate(ops: Sequence[Op]) -> Finding | None:
+            nonlocal replayed, replays
+            if replayed > SHRINK_OPS:
+                raise _Enough
+            replayed += len(ops)
+            replays += 1
+            return find(self.kernel, ops, law=self.finding.law)
+
+        def on_better(ops: tuple[Op, ...], finding: Finding) -> None:
+            nonlocal best
+            best = attrs.evolve(best, ops=ops, finding=finding)
+
+        try:
+            best = shrink(self.ops, predicate, on_better=on_better)
+            return self._shortest(best, predicate)
+        except _Enough:
+            return attrs.evolve(best, replays=replays)
+
+    def _shortest(self, best: ShrinkResult, predicate: Predicate) -> ShrinkResult:
+        # What passes cannot shorten may still not be the shortest: look through all there is in
+        # the scope of the result, then in plain scopes that have what it has not.
+        complete = ""
+        for scope, executed in scopes_to_prove(self.kernel, best.ops):
+            limits = Limits(executed=executed)
+            proof = prove(self.kernel, best.ops, best.finding, limits, scope=scope)
+            if proof.shorter is not None:
+                shorter = shrink(proof.shorter.ops, predicate)
+                best = attrs.evolve(
+                    shorter,
+                    replays=best.replays + shorter.replays,
+                    passes=(*best.passes, ("explore", len(proof.shorter.ops)), *shorter.passes),
+                    slips=best.slips,
+                )
+                complete = ""
+            if proof.complete:
+                complete = complete or scope.describe()
+        return attrs.evolve(best, shortest_in=complete)
+
+    def unchanged(self) -> ShrinkResult:
+        """Return the result of not shrinking at all."""
+        return ShrinkResult(self.ops, self.finding, 0, (), complete=False, passes=())
