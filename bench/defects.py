@@ -101,13 +101,17 @@ def _of_laws(result: CaseResult, laws: Sequence[str], portfolio: Portfolio) -> R
 
 
 def _shrunk(portfolio: Portfolio, case: int, found: Remark) -> Trace:
+    # A campaign saves what it met on the way, too: the shortest that is about the defect counts.
     result = ShrinkTask(portfolio.kernel, found.ops, found.finding)()
+    saved = [(result.ops, result.finding), *[(slip.ops, slip.finding) for slip in result.slips]]
+    about = [(ops, finding) for ops, finding in saved if finding.law == found.finding.law]
+    ops, finding = min(about, key=lambda each: len(each[0]))
     return Trace(
         kernel=portfolio.kernel.name,
-        ops=result.ops,
+        ops=ops,
         seed=portfolio.seed,
         case=case,
-        finding=recorded(result.finding),
+        finding=recorded(finding),
     )
 
 

@@ -24,7 +24,7 @@ from subjects.model import ModelSubject
 OWN_SCOPE = 200_000
 """Operations that looking through the scope of a shrunk history may execute."""
 
-OTHER_SCOPE = 40_000
+OTHER_SCOPE = 80_000
 """The same for each of the small scopes that are tried besides."""
 
 MAPPING_KINDS = (

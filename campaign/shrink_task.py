@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
 from campaign.execute import Finding, find
 from campaign.explorer import Limits
-from campaign.prove import prove, scopes_to_prove
-from campaign.shrink import Predicate, ShrinkResult, shrink
+from campaign.prove import Proof, prove, scopes_to_prove
+from campaign.shrink import Predicate, ShrinkResult, Slip, shrink
 from model.kernels import Kernel
 from strategies.ops import Op
 
@@ -63,6 +64,7 @@ class ShrinkTask:
         # What passes cannot shorten may still not be the shortest: look through all there is in
         # the scope of the result, then in plain scopes that have what it has not.
         complete = ""
+        slips = {slip.finding.bucket: slip for slip in best.slips}
         for scope, executed in scopes_to_prove(self.kernel, best.ops):
             limits = Limits(executed=executed)
             proof = prove(self.kernel, best.ops, best.finding, limits, scope=scope)
@@ -72,12 +74,27 @@ class ShrinkTask:
                     shorter,
                     replays=best.replays + shorter.replays,
                     passes=(*best.passes, ("explore", len(proof.shorter.ops)), *shorter.passes),
-                    slips=best.slips,
                 )
                 complete = ""
             if proof.complete:
                 complete = complete or scope.describe()
-        return attrs.evolve(best, shortest_in=complete)
+            self._note_relatives(proof, best, slips)
+        ordered = tuple(slips[bucket] for bucket in sorted(slips))
+        return attrs.evolve(best, shortest_in=complete, slips=ordered)
+
+    def _note_relatives(self, proof: Proof, best: ShrinkResult, slips: dict[str, Slip]) -> None:
+        # The same law, broken sooner by another operation, says more about the bug.
+        for found in (*proof.exploration.found, *proof.exploration.remarks):
+            bucket, length = found.finding.bucket, len(found.ops)
+            known = slips.get(bucket)
+            if (
+                found.finding.law == best.finding.law
+                and bucket != best.finding.bucket
+                and length < len(best.ops)
+                and (known is None or length < len(known.ops))
+            ):
+                plain = shrink(found.ops, partial(find, self.kernel, law=best.finding.law))
+                slips[bucket] = Slip(plain.ops, plain.finding)
 
     def unchanged(self) -> ShrinkResult:
         """Return the result of not shrinking at all."""
