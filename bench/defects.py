@@ -77,7 +77,7 @@ def measure(unit: Unit) -> Outcome:
         used = time.process_time() - began
         found = _of_laws(result, defect.laws, portfolio)
         if found is not None:
-            trace = _shrunk(portfolio, case, found)
+            trace = _shrunk(portfolio, case, found, defect.laws)
             return Outcome(unit, used, case + 1, trace, tuple(others))
         if result.fault:
             msg = f"anonvma failed on case {case} of {unit}: {result.fault}"
@@ -100,11 +100,11 @@ def _of_laws(result: CaseResult, laws: Sequence[str], portfolio: Portfolio) -> R
     return None
 
 
-def _shrunk(portfolio: Portfolio, case: int, found: Remark) -> Trace:
+def _shrunk(portfolio: Portfolio, case: int, found: Remark, laws: Sequence[str]) -> Trace:
     # A campaign saves what it met on the way, too: the shortest that is about the defect counts.
     result = ShrinkTask(portfolio.kernel, found.ops, found.finding)()
     saved = [(result.ops, result.finding), *[(slip.ops, slip.finding) for slip in result.slips]]
-    about = [(ops, finding) for ops, finding in saved if finding.law == found.finding.law]
+    about = [(ops, finding) for ops, finding in saved if finding.law in laws]
     ops, finding = min(about, key=lambda each: len(each[0]))
     return Trace(
         kernel=portfolio.kernel.name,

@@ -83,19 +83,24 @@ class ShrinkTask:
         return attrs.evolve(best, shortest_in=complete, slips=ordered)
 
     def _note_relatives(self, proof: Proof, best: ShrinkResult, slips: dict[str, Slip]) -> None:
-        # The same law, broken sooner by another operation, says more about the bug.
+        # The same law broken sooner by another operation, or another law that the same defect is
+        # known to break, says more about the bug.
         for found in (*proof.exploration.found, *proof.exploration.remarks):
             bucket, length = found.finding.bucket, len(found.ops)
             known = slips.get(bucket)
             if (
-                found.finding.law == best.finding.law
+                _related(found.finding, best.finding)
                 and bucket != best.finding.bucket
                 and length < len(best.ops)
                 and (known is None or length < len(known.ops))
             ):
-                plain = shrink(found.ops, partial(find, self.kernel, law=best.finding.law))
+                plain = shrink(found.ops, partial(find, self.kernel, law=found.finding.law))
                 slips[bucket] = Slip(plain.ops, plain.finding)
 
     def unchanged(self) -> ShrinkResult:
         """Return the result of not shrinking at all."""
         return ShrinkResult(self.ops, self.finding, 0, (), complete=False, passes=())
+
+
+def _related(finding: Finding, other: Finding) -> bool:
+    return finding.law == other.law or not set(finding.defects).isdisjoint(other.defects)

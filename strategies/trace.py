@@ -276,10 +276,11 @@ def op_from_json(value: object) -> Op:
     Raises:
         TraceError: It is none.
     """
+    where = "operation"
     try:
-        return _op(parse(json.dumps(value)), "operation")
+        return _op(parse(json.dumps(value)), where)
     except Refused as refused:
-        raise TraceError("operation", str(refused)) from None
+        raise TraceError(where, str(refused)) from None
 
 
 def _fail(value: object, at: str) -> int:
