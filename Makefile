@@ -46,8 +46,6 @@ bench: $(READY)
 	$(BIN)/python -m bench.explore
 
 power: $(READY)
-	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[power]' >$(LOG) 2>&1 \
-		|| { cat $(LOG); exit 1; }
 	$(BIN)/anonvma power
 
 format: $(READY)
@@ -67,6 +65,6 @@ $(READY): pyproject.toml constraints.txt
 		     echo "cannot make $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV) (a minute the first time)"
 	@{ $(PIP) install -c constraints.txt setuptools \
-		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test]'; } >$(LOG) 2>&1 \
+		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test,power]'; } >$(LOG) 2>&1 \
 		|| { cat $(LOG); exit 1; }
 	@touch $@

@@ -17,7 +17,19 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from campaign import conform, fuzz, list_command, matrix, replay, shrink_command
+from campaign import (
+    check,
+    conform,
+    coverage,
+    explore_command,
+    fuzz,
+    keep,
+    list_command,
+    matrix,
+    power,
+    replay,
+    shrink_command,
+)
 from campaign.errors import (
     BAD_INPUT,
     FAULT,
@@ -29,7 +41,19 @@ from campaign.errors import (
 from campaign.store import StoreError
 from strategies.trace import TraceError, tool
 
-_COMMANDS = (fuzz, replay, shrink_command, conform, matrix, list_command)
+_COMMANDS = (
+    fuzz,
+    explore_command,
+    replay,
+    shrink_command,
+    conform,
+    matrix,
+    coverage,
+    check,
+    keep,
+    power,
+    list_command,
+)
 
 _EPILOG = """\
 SUBJECT is a model kernel (anonvma list kernels; the newest by default), with defects put back

@@ -45,6 +45,13 @@ MAY_IMPORT = {
         "subjects",
         "report",
     },
+    # An optional library, which nothing but one command needs.
+    "campaign.power_mutants": {
+        "attrs",
+        "cosmic_ray",
+        "campaign.errors",
+        "campaign.power_source",
+    },
     "report": {
         "attrs",
         "rich",

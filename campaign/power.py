@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``anonvma power``: make mistakes in the model, one by one, and see which law notices.
+
+The model as a whole is known to be right (the recordings of real kernels say so); the question here
+is whether the laws would notice if it were not. A mutant is one small mistake in one function
+of ``model/``; it is put to histories of those releases that execute it, and the first law that it
+breaks has killed it. A law that never kills alone proves nothing that others do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from campaign import power_survivors
+from campaign.arguments import integer, refuse
+from campaign.errors import CLEAN, FOUND
+from campaign.fuzz import MOST_DEFAULT_JOBS
+from campaign.pins import pins
+from campaign.power_cases import Cases, Recorded, gathered, record
+from campaign.power_code import Woven
+from campaign.power_judge import HANG, Kill, Outcome, Verdict, confine, judge
+from campaign.power_mutants import Mutant, mutants_of
+from campaign.power_pins import RecordedPin, record_pin
+from campaign.power_result import Conditions, Judged, Report
+from campaign.power_run import run as run_tasks
+from campaign.power_source import functions_of, modules
+from campaign.power_text import markdown_lines, terminal_lines
+from campaign.store import write_atomic
+from campaign.text_table import width
+from campaign.workers import MOST_JOBS
+from model.kernels import RELEASES
+from strategies.trace import printable
+
+DEFAULT_STEPS = 100_000
+DEFAULT_CASES = 400
+DEFAULT_AGAIN = 10_000
+DEFAULT_SEED = 1
+MOST_STEPS = 10**9
+MOST_CASES = 10**5
+CHUNK = 200
+"""Cases that one process records."""
+
+TOO_LARGE = ("five",)
+"""Pinned scopes that take longer than all others together."""
+
+Progress = Callable[[int, int], None]
+"""Told how many mutants are done, and of how many."""
+
+_GONE = Verdict(Outcome.KILLED, kill=Kill(HANG, "died", "", -1))
+
+_EPILOG = """\
+The outcome depends on the model, the laws, the seed and the numbers of cases and steps, not on -j.
+
+exit codes: 0 the score is at least what was asked for, 1 it is less, 2 bad usage, 3 cosmic-ray is
+not installed, 70 a fault in anonvma itself, 130 interrupted.
+"""
+
+
+@attrs.frozen
+class Plan:
+    """What to analyse.
+
+    Attributes:
+        modules: Modules to mutate; all of the model are loaded and recorded.
+        conditions: What the outcome depends on.
+        jobs: Processes.
+    """
+
+    modules: tuple[str, ...]
+    conditions: Conditions
+    jobs: int = 1
+
+    @property
+    def command(self) -> str:
+        """Return the command that makes the report again."""
+        wanted = self.conditions
+        files = [f"--module {name.replace('.', '/')}.py" for name in self.modules]
+        parts = [
+            "anonvma power",
+            *(files if self.modules != tuple(modules()) else ()),
+            f"--seed {wanted.seed} --cases {wanted.cases} --steps {wanted.steps}",
+            f"--alone {wanted.again}",
+            *([] if wanted.pins else ["--no-pins"]),
+        ]
+        return " ".join(parts)
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``power`` to the command line."""
+    parser = subparsers.add_parser(
+        "power",
+        help="make mistakes in the model and see which law notices",
+        description="Make mistakes in the model, one by one, and see which law notices.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--module", action="append", metavar="FILE", help="mutate this one of model/ only")
+    add(
+        "--steps",
+        type=_steps,
+        default=DEFAULT_STEPS,
+        metavar="N",
+        help=f"operations after which a mutant has survived; default {DEFAULT_STEPS}",
+    )
+    add(
+        "--cases",
+        type=_cases,
+        default=DEFAULT_CASES,
+        metavar="N",
+        help=f"histories of each release to choose from; default {DEFAULT_CASES}",
+    )
+    add(
+        "--alone",
+        type=_alone,
+        default=DEFAULT_AGAIN,
+        metavar="N",
+        help="operations in which another law may kill it too; 0 to not look; "
+        f"default {DEFAULT_AGAIN}",
+    )
+    add("--no-pins", action="store_true", help="laws only: survivors are not put to the explorer")
+    add("--seed", type=_seed, default=DEFAULT_SEED, metavar="S", help="default 1")
+    add("-j", dest="jobs", type=_jobs, metavar="N", help="processes; default one per CPU")
+    add("--at-least", type=_percent, default=0, metavar="PERCENT", help="the score to reach")
+    add("--json", metavar="FILE", help="write what became of every mutant there")
+    add("--markdown", action="store_true", help="print Markdown (docs/power.md)")
+    parser.set_defaults(run=run)
+
+
+def _steps(text: str) -> int:
+    return integer("--steps", text, 1, MOST_STEPS)
+
+
+def _cases(text: str) -> int:
+    return integer("--cases", text, 1, MOST_CASES)
+
+
+def _alone(text: str) -> int:
+    return integer("--alone", text, 0, MOST_STEPS)
+
+
+def _seed(text: str) -> int:
+    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
+
+
+def _jobs(text: str) -> int:
+    return integer("-j", text, 1, MOST_JOBS)
+
+
+def _percent(text: str) -> int:
+    return integer("--at-least", text, 0, 100)
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """Return what the arguments ask for.
+
+    Raises:
+        UsageError: A module that there is not, or that is no kernel code.
+    """
+    known = modules()
+    wanted = [_module(name, known) for name in args.module or ()]
+    return Plan(
+        modules=tuple(name for name in known if not wanted or name in wanted),
+        conditions=Conditions(args.seed, args.cases, args.steps, args.alone, not args.no_pins),
+        jobs=args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS),
+    )
+
+
+def _module(text: str, known: Sequence[str]) -> str:
+    name = text.removesuffix(".py").replace("/", ".")
+    if name not in known:
+        example = f"{known[0].replace('.', '/')}.py"
+        refuse(f"--module {printable(text)}: no module with kernel code (one is {example})")
+    return name
+
+
+def analyse(plan: Plan, mutants: Sequence[Mutant], progress: Progress) -> Report:
+    """Judge mutants; the order in which they are done shows in ``progress`` alone.
+
+    Raises:
+        RuntimeError: A process died that had no mutant in it.
+    """
+    explained = power_survivors.load()
+    with Woven([each for name in modules() for each in functions_of(name)]) as woven:
+        cases = recorded(woven, plan)
+        scopes = recorded_pins(woven, plan) if plan.conditions.pins else []
+        verdicts = judged(woven, cases, scopes, mutants, plan, progress)
+    return Report(
+        plan.command,
+        plan.conditions,
+        tuple(
+            Judged(mutant, verdict, explained.get(mutant.key))
+            for mutant, verdict in zip(mutants, verdicts, strict=True)
+        ),
+    )
+
+
+def recorded(woven: Woven, plan: Plan) -> Cases:
+    """Record the cases of a plan."""
+    wanted = plan.conditions
+    cases = range(wanted.cases * len(RELEASES))
+    chunks = [cases[at : at + CHUNK] for at in range(0, len(cases), CHUNK)]
+
+    def work(number: int) -> list[Recorded]:
+        return list(record(woven, wanted.seed, chunks[number]))
+
+    parts = dict(run_tasks(len(chunks), work, plan.jobs))
+    found: list[Recorded] = []
+    for number in range(len(chunks)):
+        part = parts[number]
+        if part is None:
+            msg = "a process died while it recorded cases of the unmutated model"
+            raise RuntimeError(msg)
+        found += part
+    return gathered(wanted.seed, found)
+
+
+def recorded_pins(woven: Woven, plan: Plan) -> list[RecordedPin]:
+    """Explore the pinned scopes on the unmutated model, and note what they execute."""
+    wanted = [pin for pin in pins() if pin.name.split()[1] not in TOO_LARGE]
+
+    def work(number: int) -> RecordedPin:
+        woven.watch(hits=True)
+        return record_pin(woven, wanted[number])
+
+    found = dict(run_tasks(len(wanted), work, plan.jobs))
+    return [pin for number in range(len(wanted)) if (pin := found[number]) is not None]
+
+
+def judged(  # noqa: PLR0913, PLR0917 - what they are judged by
+    woven: Woven,
+    cases: Cases,
+    scopes: Sequence[RecordedPin],
+    mutants: Sequence[Mutant],
+    plan: Plan,
+    progress: Progress,
+) -> list[Verdict]:
+    """Return what became of each mutant, in their order."""
+    wanted = plan.conditions
+
+    def work(number: int) -> Verdict:
+        confine()
+        return judge(woven, cases, mutants[number], wanted.steps, wanted.again, scopes)
+
+    verdicts: dict[int, Verdict] = {}
+    for number, verdict in run_tasks(len(mutants), work, plan.jobs):
+        verdicts[number] = _GONE if verdict is None else verdict
+        progress(len(verdicts), len(mutants))
+    return [verdicts[number] for number in range(len(mutants))]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``anonvma power``; return the exit code."""
+    plan = plan_of(args)
+    mutants = [
+        mutant
+        for name in plan.modules
+        for function in functions_of(name)
+        for mutant in mutants_of(function)
+    ]
+    report = analyse(plan, mutants, _shown if sys.stderr.isatty() else _unseen)
+    if args.json:
+        write_atomic(args.json, json.dumps(report.to_json(), indent=1) + "\n")
+    lines = markdown_lines(report) if args.markdown else terminal_lines(report, width())
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return CLEAN if report.tally.score >= args.at_least else FOUND
+
+
+def _shown(done: int, of: int) -> None:
+    sys.stderr.write(f"\r{done} of {of} mutants" if done < of else "\r\033[K")
+    sys.stderr.flush()
+
+
+def _unseen(_done: int, _of: int) -> None:
+    pass
