@@ -148,7 +148,7 @@ def test_all_sections_are_there(root, monkeypatch):
 def test_a_check_passes(tmp_path, root, one_trace):
     """All but the pins, in a directory of its own: plain lines, reports, exit code 0."""
     only = ",".join(name for name in SECTIONS if name != "pins")
-    words = ["--traces", one_trace, "--for", "45s", "--only", only]
+    words = ["--traces", one_trace, "--for", "75s", "--only", only]
     words += ["--report", "junit=a.xml,sarif=a.sarif"]
     code, out, err = check_in(tmp_path, root, "v6.12", *words)
     assert (code, err) == (0, ""), out

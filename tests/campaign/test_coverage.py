@@ -19,6 +19,7 @@ from campaign.coverage_text import (
     terminal_lines,
     text_of,
 )
+from campaign.prelude import SCOPES
 from model.kernels import KERNELS
 from report.heat_map import svg
 from strategies.mix import generate
@@ -330,7 +331,7 @@ class TestCells:
         """No case refutes a reason for which a cell is no hole."""
         cases = CoverageCases(KERNELS[kernel], 1, engine, 100)
         tally = CoverageTally(KERNELS[kernel])
-        for case in range(60 if engine is CoverageEngine.SWARM else 3):
+        for case in range(60 if engine is CoverageEngine.SWARM else len(SCOPES)):
             tally.add(cases(case))
         coverage = tally.coverage(engine, 1)
         assert coverage.with_status(Status.REFUTED) == []
