@@ -75,7 +75,7 @@ def measure(unit: Unit) -> Outcome:
     for case in count():
         result = portfolio(case)
         used = time.process_time() - began
-        found = _of_laws(result, defect.laws, portfolio)
+        found = of_laws(result, defect.laws, portfolio)
         if found is not None:
             trace = _shrunk(portfolio, case, found, defect.laws)
             return Outcome(unit, used, case + 1, trace, tuple(others))
@@ -89,7 +89,7 @@ def measure(unit: Unit) -> Outcome:
     return Outcome(unit, used, others=tuple(others))
 
 
-def _of_laws(result: CaseResult, laws: Sequence[str], portfolio: Portfolio) -> Remark | None:
+def of_laws(result: CaseResult, laws: Sequence[str], portfolio: Portfolio) -> Remark | None:
     """Return the first remark or finding of a case that breaks one of some laws."""
     for remark in result.remarks:
         if remark.finding.law in laws:

@@ -83,12 +83,9 @@ def replaying() -> list[str]:
 
 
 def _replay_all(ops: tuple[Op, ...], *, full: bool) -> None:
-    live = 1
-    for op in ops:
-        live += (op.kind is OpKind.FORK) - (op.kind is OpKind.EXIT)
     names = _live(ops)
     for name in names:
-        for op in operations(FAMILY, 0, live):
+        for op in operations(FAMILY, 0, len(names)):
             following = attrs.evolve(op, process=name, child="new" if op.child else "")
             subject = ModelSubject(KERNEL)
             checker = Checker(KERNEL)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
@@ -14,6 +17,9 @@ from campaign.errors import UsageError
 from strategies.trace import printable
 
 MOST_SECONDS = 30 * 86_400
+MOST_JOBS = 256
+MOST_DEFAULT_JOBS = 8
+DEFAULT_OUT = "anonvma-findings"
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:[.][0-9]{1,6})?)([smh]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -49,6 +55,56 @@ def integer(option: str, text: str, lowest: int, highest: int) -> int:
     if number is None or not lowest <= number <= highest:
         refuse(f"{option} {printable(text)}: give a whole number from {lowest} to {highest}")
     return number
+
+
+def seed(text: str) -> int:
+    """Return the value of ``--seed``.
+
+    Raises:
+        UsageError: It is no whole number of 64 bits.
+    """
+    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
+
+
+def random_seed() -> int:
+    """Return a seed that nobody chose."""
+    return int.from_bytes(os.urandom(4))
+
+
+def jobs(text: str) -> int:
+    """Return the value of ``-j``.
+
+    Raises:
+        UsageError: It is no whole number, or too many processes.
+    """
+    return integer("-j", text, 1, MOST_JOBS)
+
+
+def default_jobs() -> int:
+    """Return how many worker processes there are unless somebody says so: one per CPU."""
+    return min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add ``-j`` to a command; without it, ``jobs`` is None."""
+    most = f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}"
+    parser.add_argument("-j", dest="jobs", type=jobs, metavar="N", help=most)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out`` to a command."""
+    where = f"for traces; default {DEFAULT_OUT}"
+    parser.add_argument("--out", default=DEFAULT_OUT, metavar="DIR", help=where)
+
+
+def check_directory(option: str, path: str) -> None:
+    """Refuse what is there and is no directory.
+
+    Raises:
+        UsageError: It is so.
+    """
+    if Path(path).exists() and not Path(path).is_dir():
+        refuse(f"{option} {printable(path)}: is there and is no directory")
 
 
 @attrs.define(eq=False)

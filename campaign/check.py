@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from campaign.arguments import duration, integer, refuse
-from campaign.fuzz import DEFAULT_OUT, MOST_DEFAULT_JOBS
-from campaign.workers import MOST_JOBS
+from campaign.arguments import add_jobs, add_out, duration, refuse, seed
 from model.kernels import NEWEST
 
 DEFAULT_SECONDS = 180.0
@@ -62,14 +60,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="TIME",
         help="90, 90s, 10m or 1h for everything; default 3m",
     )
-    add("--seed", type=_seed, metavar="S", help="seed of the fuzz section; default random")
-    add(
-        "-j",
-        dest="jobs",
-        type=_jobs,
-        metavar="N",
-        help=f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}",
-    )
+    add("--seed", type=seed, metavar="S", help="seed of the fuzz section; default random")
+    add_jobs(parser)
     add("--traces", metavar="DIR", help=f"committed traces; default {DEFAULT_TRACES}")
     add(
         "--only",
@@ -77,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"not all sections; there are: {', '.join(SECTIONS)}",
     )
     add("--first", action="store_true", help="stop at the first result that is not good")
-    add("--out", default=DEFAULT_OUT, metavar="DIR", help=f"for traces; default {DEFAULT_OUT}")
+    add_out(parser)
     add(
         "--report",
         action="append",
@@ -87,14 +79,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add("--json", action="store_true", help="print events as JSON, one per line")
     parser.set_defaults(run=run)
-
-
-def _seed(text: str) -> int:
-    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
-
-
-def _jobs(text: str) -> int:
-    return integer("-j", text, 1, MOST_JOBS)
 
 
 def traces_directory(given: str | None) -> Path:

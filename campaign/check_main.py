@@ -10,10 +10,15 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from campaign import pins
-from campaign.arguments import Interrupt, refuse
+from campaign.arguments import (
+    Interrupt,
+    check_directory,
+    default_jobs,
+    random_seed,
+    refuse,
+)
 from campaign.check import FUZZED, SECTIONS, traces_directory
 from campaign.check_contracts import Contracts
 from campaign.check_events import CheckStarted
@@ -25,7 +30,6 @@ from campaign.check_search import LEAST_RESERVED, RESERVED, Canary, Fuzz
 from campaign.check_section import Context, Section
 from campaign.check_text import PlainCheck
 from campaign.check_traces import Traces, committed
-from campaign.fuzz import MOST_DEFAULT_JOBS
 from campaign.json_lines import Consumer, JsonLines
 from campaign.subject_names import kernel_named
 from report.annotations import annotation_lines
@@ -84,11 +88,10 @@ def run_check(args: argparse.Namespace) -> int:
     """
     began = time.monotonic()
     reports = reports_of(args.report)
-    if Path(args.out).exists() and not Path(args.out).is_dir():
-        refuse(f"--out {printable(args.out)}: is there and is no directory")
+    check_directory("--out", args.out)
     sections = sections_of(args)
-    seed = int.from_bytes(os.urandom(4)) if args.seed is None else args.seed
-    jobs = args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
+    seed = random_seed() if args.seed is None else args.seed
+    jobs = args.jobs or default_jobs()
     consumer: Consumer = JsonLines(sys.stdout) if args.json else PlainCheck(sys.stdout)
     with contextlib.closing(consumer), Interrupt() as interrupted:
         names = tuple(section.name for section in sections)

@@ -23,10 +23,10 @@ from campaign import (
     coverage,
     explore_command,
     fuzz,
-    keep,
+    keep_command,
     list_command,
     matrix,
-    power,
+    power_command,
     replay,
     shrink_command,
 )
@@ -50,8 +50,8 @@ _COMMANDS = (
     matrix,
     coverage,
     check,
-    keep,
-    power,
+    keep_command,
+    power_command,
     list_command,
 )
 

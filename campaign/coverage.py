@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 
+from campaign.arguments import add_jobs
 from model.kernels import NEWEST
 
 DEFAULT_CASES = 2_000
 DEFAULT_EXPLORATIONS = 4
 DEFAULT_SEED = 1
-MOST_DEFAULT_JOBS = 8
 ENGINES = ("all", "explore", "swarm")
 
 _EPILOG = """\
@@ -44,12 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"default {DEFAULT_CASES}, with --engine explore {DEFAULT_EXPLORATIONS}",
     )
     add("--seed", metavar="S", help=f"seed of every case; default {DEFAULT_SEED}")
-    add(
-        "-j",
-        dest="jobs",
-        metavar="N",
-        help=f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}",
-    )
+    add_jobs(parser)
     add(
         "--engine",
         default="swarm",

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from campaign.arguments import Interrupt, integer, refuse
+from campaign.arguments import Interrupt, default_jobs, integer, refuse, seed
 from campaign.coverage import (
     DEFAULT_CASES,
     DEFAULT_EXPLORATIONS,
     DEFAULT_SEED,
-    MOST_DEFAULT_JOBS,
 )
 from campaign.coverage_cases import CoverageCases, CoverageEngine, Covered
 from campaign.coverage_result import Coverage, CoverageTally
@@ -22,7 +20,7 @@ from campaign.coverage_text import markdown, terminal_lines
 from campaign.errors import BAD_INPUT, CLEAN, FAULT, INTERRUPTED, NOTHING_PROVED
 from campaign.subject_names import kernel_named
 from campaign.text_table import width
-from campaign.workers import MOST_JOBS, LostCase, Supervisor
+from campaign.workers import LostCase, Supervisor
 from strategies.mix import DEFAULT_STEPS
 from strategies.trace import one_line, printable
 
@@ -43,7 +41,7 @@ def run_coverage(args: argparse.Namespace) -> int:
     engine = _engine(args.engine)
     cases = CoverageCases(kernel_named(args.subject), _seed(args.seed), engine, DEFAULT_STEPS)
     number, least = _number_of_cases(args.cases, engine), _at_least(args.at_least)
-    jobs = _jobs(args.jobs)
+    jobs = args.jobs or default_jobs()
     picture = None if args.svg is None else _picture_file(args.svg)
     tally, lost = CoverageTally(cases.kernel), 0
     with Interrupt() as interrupted:
@@ -80,13 +78,7 @@ def _engine(text: str) -> CoverageEngine:
 
 
 def _seed(text: str | None) -> int:
-    return DEFAULT_SEED if text is None else integer("--seed", text, -(1 << 63), (1 << 64) - 1)
-
-
-def _jobs(text: str | None) -> int:
-    if text is None:
-        return min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
-    return integer("-j", text, 1, MOST_JOBS)
+    return DEFAULT_SEED if text is None else seed(text)
 
 
 def _number_of_cases(text: str | None, engine: CoverageEngine) -> int:

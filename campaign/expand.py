@@ -93,11 +93,6 @@ class Expander:
         """Return the goals reached, with how often."""
         return self._world.marks
 
-    @property
-    def world(self) -> World:
-        """Return the World of the subject."""
-        return self._world
-
     def start(self) -> Frozen | Finding:
         """Return the state that the search starts from, or the law broken on the way there."""
         for step, op in enumerate(self.scope.start):

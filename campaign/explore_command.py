@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -13,7 +12,16 @@ from pathlib import Path
 import attrs
 
 from campaign import checkpoint
-from campaign.arguments import Interrupt, duration, integer, refuse
+from campaign.arguments import (
+    Interrupt,
+    add_jobs,
+    add_out,
+    check_directory,
+    default_jobs,
+    duration,
+    integer,
+    refuse,
+)
 from campaign.errors import BAD_INPUT, CLEAN, FOUND, INTERRUPTED
 from campaign.events import BrokenLaw, Emit, Event
 from campaign.explore_events import (
@@ -24,7 +32,7 @@ from campaign.explore_events import (
     lines_of,
 )
 from campaign.explorer import Exploration, Explorer, Found, Limits, resident
-from campaign.fuzz import DEFAULT_OUT, MOST_DEFAULT_JOBS, kernel_of
+from campaign.fuzz import kernel_of
 from campaign.json_lines import JsonLines
 from campaign.scope import (
     DEFAULT_KINDS,
@@ -36,7 +44,6 @@ from campaign.scope import (
     start_of,
 )
 from campaign.store import StoreError, recorded, save_trace, stem_of
-from campaign.workers import MOST_JOBS
 from model.kernels import NEWEST
 from strategies.ops import OpKind
 from strategies.trace import Trace, one_line, printable, tool
@@ -92,17 +99,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--states", metavar="N", help="stop at so many states")
     add("--for", dest="seconds", type=duration, metavar="TIME", help="stop after 90s, 10m or 1h")
     add("--memory", metavar="MIB", help="stop at so much memory; default 60 %% of what is free")
-    add(
-        "-j",
-        dest="jobs",
-        metavar="N",
-        help=f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}",
-    )
+    add_jobs(parser)
     add("--defect", metavar="ID", help="put a historical defect in (anonvma list defects)")
     add("--strict", action="store_true", help="a documented law is like any other")
     add("--keep-going", action="store_true", help="go on after a finding; one of each bucket")
     add("--no-symmetry", action="store_true", help="count states that differ in names as different")
-    add("--out", default=DEFAULT_OUT, metavar="DIR", help=f"for traces; default {DEFAULT_OUT}")
+    add_out(parser)
     add("--save", metavar="FILE", help="where an unfinished search is saved; default in --out")
     add("--resume", metavar="FILE", help="go on with a search that was saved")
     add("--json", action="store_true", help="print events as JSON, one per line")
@@ -251,9 +253,8 @@ def run(args: argparse.Namespace) -> int:
     """Run ``anonvma explore``; return the exit code."""
     explorer, limits = _explorer(args), _limits(args)
     at_least = 0 if args.resume else _check_fits(explorer.scope, limits)
-    if Path(args.out).exists() and not Path(args.out).is_dir():
-        refuse(f"--out {printable(args.out)}: is there and is no directory")
-    jobs = integer("-j", args.jobs, 1, MOST_JOBS) if args.jobs else _default_jobs()
+    check_directory("--out", args.out)
+    jobs = args.jobs or default_jobs()
     emit: Emit = JsonLines(sys.stdout) if args.json else _say
     running = _Run(explorer, emit, args.out)
     scope = explorer.scope.describe()
@@ -294,10 +295,6 @@ def run(args: argparse.Namespace) -> int:
 def _say(event: Event) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines_of(event))
     sys.stdout.flush()
-
-
-def _default_jobs() -> int:
-    return min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
 
 
 def _explorer(args: argparse.Namespace) -> Explorer:

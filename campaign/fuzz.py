@@ -5,25 +5,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
-from pathlib import Path
 
-from campaign.arguments import Interrupt, duration, integer, refuse
+from campaign.arguments import (
+    Interrupt,
+    add_jobs,
+    add_out,
+    check_directory,
+    default_jobs,
+    duration,
+    integer,
+    random_seed,
+    refuse,
+    seed,
+)
 from campaign.cases import Engine
 from campaign.engine import Campaign, Plan
 from campaign.json_lines import Consumer, JsonLines
 from campaign.subject_names import kernel_named
 from campaign.terminal import terminal
-from campaign.workers import MOST_JOBS
 from model.defects import DEFECTS, DefectError
 from model.kernels import NEWEST, Kernel
 from strategies.mix import DEFAULT_STEPS
 from strategies.trace import printable
 
 DEFAULT_SECONDS = 60.0
-DEFAULT_OUT = "anonvma-findings"
-MOST_DEFAULT_JOBS = 8
 MOST_STEPS = 10_000
 MOST_CASES = 10**12
 
@@ -68,14 +74,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help=f"operations in a case; default {DEFAULT_STEPS}",
     )
-    add("--seed", type=_seed, metavar="S", help="seed of every case; default random")
-    add(
-        "-j",
-        dest="jobs",
-        type=_jobs,
-        metavar="N",
-        help=f"worker processes; default one per CPU, at most {MOST_DEFAULT_JOBS}",
-    )
+    add("--seed", type=seed, metavar="S", help="seed of every case; default random")
+    add_jobs(parser)
     add(
         "--engine",
         type=_engine,
@@ -95,7 +95,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a statement of the kernel's own comments that is untrue is a finding, too",
     )
     add("--keep-going", action="store_true", help="go on after a finding; one of each bucket")
-    add("--out", default=DEFAULT_OUT, metavar="DIR", help=f"for traces; default {DEFAULT_OUT}")
+    add_out(parser)
     add("--json", action="store_true", help="print events as JSON, one per line")
     parser.set_defaults(run=run)
 
@@ -106,14 +106,6 @@ def _cases(text: str) -> int:
 
 def _steps(text: str) -> int:
     return integer("--steps", text, 1, MOST_STEPS)
-
-
-def _seed(text: str) -> int:
-    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
-
-
-def _jobs(text: str) -> int:
-    return integer("-j", text, 1, MOST_JOBS)
 
 
 def _engine(text: str) -> Engine:
@@ -132,18 +124,17 @@ def plan_of(args: argparse.Namespace) -> Plan:
     """
     if args.cases is not None and args.seconds is not None:
         refuse("--for and --cases: give one of them")
-    if Path(args.out).exists() and not Path(args.out).is_dir():
-        refuse(f"--out {printable(args.out)}: is there and is no directory")
+    check_directory("--out", args.out)
     seconds = DEFAULT_SECONDS if args.cases is None and args.seconds is None else args.seconds
     return Plan(
         kernel=kernel_of(args.subject, args.defect),
-        seed=int.from_bytes(os.urandom(4)) if args.seed is None else args.seed,
+        seed=random_seed() if args.seed is None else args.seed,
         out=args.out,
         cases=args.cases,
         seconds=seconds,
         engine=args.engine,
         steps=args.steps,
-        jobs=args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS),
+        jobs=args.jobs or default_jobs(),
         keep_going=args.keep_going,
         strict=args.strict,
     )

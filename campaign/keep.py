@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``anonvma keep``: commit a trace, with what it shows on every release as what is expected."""
+"""Committing a trace, with what it shows on every release as what is expected."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import attrs
 
+from campaign.arguments import check_directory
 from campaign.check import traces_directory
 from campaign.check_expected import Expected, Kind, expected_of, file_of, to_text
 from campaign.check_traces import Committed, see
@@ -31,52 +32,13 @@ from strategies.trace import Trace, load, printable
 
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,150}")
 
-_EPILOG = """\
-The trace is written into DIR, and what it shows on each release into DIR/expected; review both
-before you commit them. anonvma check replays it from then on.
-
-exit codes: 0 written, 2 refused: nothing is found, it is kept already, or bad usage.
-"""
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``keep`` to the command line."""
-    parser = subparsers.add_parser(
-        "keep",
-        help="put the trace of a finding among the committed ones, with what it must show",
-        description="Replay a trace on every release, and keep it with what it showed there.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("traces", nargs="+", metavar="TRACE", help="trace file")
-    add("--as", dest="stem", metavar="NAME", help="name of the file, without .json")
-    add("--into", metavar="DIR", help="where to; default tests/traces")
-    add(
-        "--clean",
-        action="store_true",
-        help="keep what breaks no law anywhere: the history of a false alarm, to stay clean",
-    )
-    add(
-        "--anyway",
-        action="store_true",
-        help="keep it although another trace shows the same finding on the same kernel",
-    )
-    add(
-        "--update",
-        action="store_true",
-        help="the traces are committed ones: write down what they show now",
-    )
-    parser.set_defaults(run=run)
-
 
 def _refuse(path: str | Path, what: str) -> NoReturn:
     msg = f"{printable(str(path))}: {what}"
     raise UsageError(msg)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_keep(args: argparse.Namespace) -> int:
     """Run ``anonvma keep``; return the exit code.
 
     Raises:
@@ -108,8 +70,7 @@ def _directory(given: str | None) -> Path:
             return traces_directory(None)
         except UsageError:
             _refuse("--into", "there is no tests/traces here; say where to keep the trace")
-    if Path(given).exists() and not Path(given).is_dir():
-        _refuse(f"--into {printable(given)}", "is there and is no directory")
+    check_directory("--into", given)
     return Path(given)
 
 

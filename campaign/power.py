@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``anonvma power``: make mistakes in the model, one by one, and see which law notices.
+"""What ``anonvma power`` does: mistakes in the model, one by one, and which law notices.
 
 The model as a whole is known to be right (the recordings of real kernels say so); the question here
 is whether the laws would notice if it were not. A mutant is one small mistake in one function
@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 import attrs
 
 from campaign import power_survivors
-from campaign.arguments import integer, refuse
+from campaign.arguments import default_jobs, refuse
 from campaign.errors import CLEAN, FOUND
-from campaign.fuzz import MOST_DEFAULT_JOBS
 from campaign.pins import pins
 from campaign.power_cases import Cases, Recorded, gathered, record
 from campaign.power_code import Woven
@@ -33,16 +31,9 @@ from campaign.power_source import functions_of, modules
 from campaign.power_text import markdown_lines, terminal_lines
 from campaign.store import write_atomic
 from campaign.text_table import width
-from campaign.workers import MOST_JOBS
 from model.kernels import RELEASES
 from strategies.trace import printable
 
-DEFAULT_STEPS = 100_000
-DEFAULT_CASES = 400
-DEFAULT_AGAIN = 10_000
-DEFAULT_SEED = 1
-MOST_STEPS = 10**9
-MOST_CASES = 10**5
 CHUNK = 200
 """Cases that one process records."""
 
@@ -53,13 +44,6 @@ Progress = Callable[[int, int], None]
 """Told how many mutants are done, and of how many."""
 
 _GONE = Verdict(Outcome.KILLED, kill=Kill(HANG, "died", "", -1))
-
-_EPILOG = """\
-The outcome depends on the model, the laws, the seed and the numbers of cases and steps, not on -j.
-
-exit codes: 0 the score is at least what was asked for, 1 it is less, 2 bad usage, 3 cosmic-ray is
-not installed, 70 a fault in anonvma itself, 130 interrupted.
-"""
 
 
 @attrs.frozen
@@ -91,73 +75,6 @@ class Plan:
         return " ".join(parts)
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``power`` to the command line."""
-    parser = subparsers.add_parser(
-        "power",
-        help="make mistakes in the model and see which law notices",
-        description="Make mistakes in the model, one by one, and see which law notices.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--module", action="append", metavar="FILE", help="mutate this one of model/ only")
-    add(
-        "--steps",
-        type=_steps,
-        default=DEFAULT_STEPS,
-        metavar="N",
-        help=f"operations after which a mutant has survived; default {DEFAULT_STEPS}",
-    )
-    add(
-        "--cases",
-        type=_cases,
-        default=DEFAULT_CASES,
-        metavar="N",
-        help=f"histories of each release to choose from; default {DEFAULT_CASES}",
-    )
-    add(
-        "--alone",
-        type=_alone,
-        default=DEFAULT_AGAIN,
-        metavar="N",
-        help="operations in which another law may kill it too; 0 to not look; "
-        f"default {DEFAULT_AGAIN}",
-    )
-    add("--no-pins", action="store_true", help="laws only: survivors are not put to the explorer")
-    add("--seed", type=_seed, default=DEFAULT_SEED, metavar="S", help="default 1")
-    add("-j", dest="jobs", type=_jobs, metavar="N", help="processes; default one per CPU")
-    add("--at-least", type=_percent, default=0, metavar="PERCENT", help="the score to reach")
-    add("--json", metavar="FILE", help="write what became of every mutant there")
-    add("--markdown", action="store_true", help="print Markdown (docs/power.md)")
-    parser.set_defaults(run=run)
-
-
-def _steps(text: str) -> int:
-    return integer("--steps", text, 1, MOST_STEPS)
-
-
-def _cases(text: str) -> int:
-    return integer("--cases", text, 1, MOST_CASES)
-
-
-def _alone(text: str) -> int:
-    return integer("--alone", text, 0, MOST_STEPS)
-
-
-def _seed(text: str) -> int:
-    return integer("--seed", text, -(1 << 63), (1 << 64) - 1)
-
-
-def _jobs(text: str) -> int:
-    return integer("-j", text, 1, MOST_JOBS)
-
-
-def _percent(text: str) -> int:
-    return integer("--at-least", text, 0, 100)
-
-
 def plan_of(args: argparse.Namespace) -> Plan:
     """Return what the arguments ask for.
 
@@ -169,7 +86,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
     return Plan(
         modules=tuple(name for name in known if not wanted or name in wanted),
         conditions=Conditions(args.seed, args.cases, args.steps, args.alone, not args.no_pins),
-        jobs=args.jobs or min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS),
+        jobs=args.jobs or default_jobs(),
     )
 
 
@@ -256,7 +173,7 @@ def judged(  # noqa: PLR0913, PLR0917 - what they are judged by
     return [verdicts[number] for number in range(len(mutants))]
 
 
-def run(args: argparse.Namespace) -> int:
+def run_power(args: argparse.Namespace) -> int:
     """Run ``anonvma power``; return the exit code."""
     plan = plan_of(args)
     mutants = [

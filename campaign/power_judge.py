@@ -23,7 +23,7 @@ from campaign.power_cases import Cases, Recorded, kernel_of
 from campaign.power_code import Woven, code_of, put
 from campaign.power_difference import first_difference
 from campaign.power_mutants import Mutant
-from campaign.power_pins import PINNED, RecordedPin, changed_pin, pins_that_execute
+from campaign.power_pins import PINNED, RecordedPin, has_changed, pins_that_execute
 from invariants import Checker, ScreenFault
 from model.errors import ModelViolation
 from model.kernels import Kernel
@@ -185,11 +185,11 @@ def _killed_by_pin(woven: Woven, scopes: Sequence[RecordedPin]) -> Kill | None:
     for scope in scopes:
         try:
             with _cpu_limit(PIN_CPU_SECONDS):
-                changed = changed_pin(woven, [scope])
+                changed = has_changed(woven, scope)
         except BaseException as error:  # noqa: BLE001 - a mutant may raise anything
             by, clause = _death(error)
             return Kill(by, clause, scope.kernel, -1)
-        if changed is not None:
+        if changed:
             return Kill(PINNED, scope.pin.name.split()[1], scope.kernel, -1)
     return None
 

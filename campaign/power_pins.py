@@ -68,10 +68,7 @@ def pins_that_execute(recorded: Sequence[RecordedPin], statement: int) -> list[R
     return chosen[::step][:MOST_PINS]
 
 
-def changed_pin(woven: Woven, chosen: Sequence[RecordedPin]) -> RecordedPin | None:
-    """Return the first scope whose numbers of states a mutant changes."""
-    for each in chosen:
-        woven.rewind(PIN_TICKS)
-        if pins.recount(each.pin) != each.pin.counts_by_depth:
-            return each
-    return None
+def has_changed(woven: Woven, recorded: RecordedPin) -> bool:
+    """Tell whether a mutant changes the numbers of states of a scope."""
+    woven.rewind(PIN_TICKS)
+    return pins.recount(recorded.pin) != recorded.pin.counts_by_depth

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import attrs
 
-from campaign.arguments import Interrupt
+from campaign.arguments import Interrupt, default_jobs
 from campaign.errors import CLEAN, FOUND, UsageError
 from campaign.execute import Execution, Finding, execute, find
 from campaign.explorer import Explorer, Limits
-from campaign.fuzz import MOST_DEFAULT_JOBS
 from campaign.prove import prove
 from campaign.replay import Outcome, describe, outcome_of
 from campaign.shrink import Predicate, ShrinkResult, shrink
@@ -120,7 +118,7 @@ def _prove(
 ) -> tuple[ShrinkResult, str]:
     """Try every shorter history; return the shortest there is and what that proves."""
     kernel = kernel_named(trace.kernel)
-    jobs = min(len(os.sched_getaffinity(0)), MOST_DEFAULT_JOBS)
+    jobs = default_jobs()
     tell = _Depths()
     with Interrupt() as interrupted:
         proof = prove(

@@ -36,8 +36,6 @@ CASE_TIMEOUT = 60.0
 MEMORY_LIMIT = 2 << 30
 """Bytes of address space of one worker."""
 
-MOST_JOBS = 256
-
 CHUNK_SECONDS = 0.25
 LONGEST_CHUNK = 1000
 

@@ -10,9 +10,9 @@ The nightly profile tries twenty seeds, a run for a change two.
 
 import os
 
-import attrs
 import pytest
 
+from bench.defects import of_laws
 from campaign.cases import Engine, Portfolio
 from campaign.execute import find
 from campaign.shrink_task import ShrinkTask
@@ -39,26 +39,13 @@ FIRST_WAVE = {
 }
 
 
-@attrs.frozen
-class Found:
-    """The first history of a seed that shows a defect."""
-
-    case: int
-    ops: tuple
-    finding: object
-
-
 def first(defect, seed, cases):
     """The first case of the swarm that breaks a law which the defect is known to break."""
     portfolio = Portfolio(defect.subject(), seed, Engine.SWARM, DEFAULT_STEPS)
     for case in range(cases):
-        result = portfolio(case)
-        for remark in result.remarks:
-            if remark.finding.law in defect.laws:
-                ops = portfolio.ops_of(case)[: remark.finding.step + 1]
-                return Found(case, ops, remark.finding)
-        if result.finding is not None and result.finding.law in defect.laws:
-            return Found(case, result.ops, result.finding)
+        found = of_laws(portfolio(case), defect.laws, portfolio)
+        if found is not None:
+            return found
     return None
 
 
