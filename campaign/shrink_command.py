@@ -13,15 +13,16 @@ from pathlib import Path
 import attrs
 
 from campaign.arguments import Interrupt, default_jobs
-from campaign.errors import CLEAN, FOUND, UsageError
+from campaign.errors import CLEAN, FOUND, INTERRUPTED, UsageError
 from campaign.execute import Execution, Finding, execute, find
 from campaign.explorer import Explorer, Limits
-from campaign.prove import prove
+from campaign.prove import Proof, prove
 from campaign.replay import Outcome, describe, outcome_of
 from campaign.shrink import Predicate, ShrinkResult, shrink
 from campaign.shrink_passes import Ops
 from campaign.store import recorded, save_trace, write_atomic
 from campaign.subject_names import kernel_named
+from model.kernels import Kernel
 from strategies.trace import Trace, load, printable, tool
 
 _PROGRESS_SECONDS = 10.0
@@ -34,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="make the trace of a finding as short as it gets",
         description="Run a trace on the kernel that it names and look for the shortest list of "
         "operations with a finding in the same bucket. Exit code: 1 with a finding, 0 without "
-        "(nothing is written then), 2 for bad input.",
+        "(nothing is written then), 2 for bad input, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="trace file")
@@ -91,15 +92,22 @@ def run(args: argparse.Namespace) -> int:
     predicate = partial(find, kernel, law=finding.law) if is_remark else partial(find, kernel)
     target = Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
     result = _shrink(trace, predicate, args.seconds, target)
-    proof = ""
+    proof, code = "", FOUND
     if args.prove:
-        result, proof = _prove(trace, result, target, predicate, seconds=args.seconds)
+        explored = _explored(kernel, result, args.seconds)
+        before = len(result.ops)
+        if explored.shorter is not None:
+            shorter = shrink(explored.shorter.ops, predicate)
+            result = attrs.evolve(shorter, replays=result.replays + shorter.replays)
+            write_atomic(target, _with(trace, result.ops, result.finding).to_json_text())
+        proof = _proof(explored, before)
+        code = INTERRUPTED if explored.exploration.ended == "interrupted" else FOUND
     slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
     lines = _summary(trace, result, target, slips)
     if proof:
         lines.insert(2, f"proof      {proof}")
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return FOUND
+    return code
 
 
 def _aim(done: Execution, trace: Trace, *, strict: bool) -> Finding | None:
@@ -108,46 +116,30 @@ def _aim(done: Execution, trace: Trace, *, strict: bool) -> Finding | None:
     return next(iter(done.remarks), None) if strict and finding is None else finding
 
 
-def _prove(
-    trace: Trace,
-    result: ShrinkResult,
-    target: Path,
-    predicate: Predicate,
-    *,
-    seconds: float | None,
-) -> tuple[ShrinkResult, str]:
-    """Try every shorter history; return the shortest there is and what that proves."""
-    kernel = kernel_named(trace.kernel)
-    jobs = default_jobs()
-    tell = _Depths()
+def _explored(kernel: Kernel, result: ShrinkResult, seconds: float | None) -> Proof:
+    """Try every shorter history; a first Ctrl-C ends that with what is known by then."""
     with Interrupt() as interrupted:
-        proof = prove(
+        return prove(
             kernel,
             result.ops,
             result.finding,
             Limits(seconds=seconds),
-            jobs=jobs,
+            jobs=default_jobs(),
             interrupted=interrupted,
-            on_progress=tell,
+            on_progress=_Depths(),
         )
+
+
+def _proof(proof: Proof, before: int) -> str:
+    """Return what a search for something shorter than ``before`` operations has proved."""
     done = proof.exploration
-    scope = done.scope.describe()
-    states = f"{done.states:,} states"
+    scope = f"is in the scope: {done.scope.describe()} ({done.states:,} states)"
     if proof.shorter is not None:
-        plain = shrink(proof.shorter.ops, predicate)
-        write_atomic(target, _with(trace, plain.ops, plain.finding).to_json_text())
-        before = f"passes alone came to {len(result.ops)}"
-        plain = attrs.evolve(plain, replays=result.replays + plain.replays)
-        return plain, f"{before}; nothing shorter is in the scope: {scope} ({states})"
+        return f"passes alone came to {before}; nothing shorter {scope}"
     if proof.complete:
-        return result, f"nothing shorter is in the scope: {scope} ({states})"
-    ended = (
-        "interrupted" if done.ended == "interrupted" else f"stopped by its limit of {done.ended}"
-    )
-    return result, (
-        f"not complete, {ended}: nothing up to {done.depth} operations is in the scope: {scope} "
-        f"({states})"
-    )
+        return f"nothing shorter {scope}"
+    ended = done.ended if done.ended == "interrupted" else f"stopped by its limit of {done.ended}"
+    return f"not complete, {ended}: nothing up to {done.depth} operations {scope}"
 
 
 class _Depths:
