@@ -35,6 +35,7 @@ DATA = frozenset(
         # What anonvma itself sees with: the stop signs, and a World's picture for the laws.
         "errors",
         "picture",
+        "call",
     )
 )
 """Modules that are data or no kernel code."""

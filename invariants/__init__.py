@@ -11,10 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from invariants import chain, counts, documented, failure, layout, lifetime, reuse, rmap, root
+from invariants import (
+    chain,
+    contract,
+    counts,
+    documented,
+    failure,
+    layout,
+    lifetime,
+    reuse,
+    rmap,
+    root,
+    vma_lock,
+)
 from invariants.base import Invariant, InvariantViolation, Kind
 from invariants.reuse import check_anon_vma_clone
 from invariants.screen import failure_holds, pages_hold, structure_holds
+from invariants.screen_call import call_holds
 from model.errors import KernelOops, ModelViolation, UseAfterFree
 from model.kernels import Kernel
 from model.structs import AnonVma, AnonVmaChain, CloneOperation, VmAreaStruct, World
@@ -53,6 +66,8 @@ LAWS: tuple[Invariant, ...] = (
     *layout.LAWS[1:-2],
     *rmap.LAWS,
     *layout.LAWS[-2:],
+    *contract.LAWS,
+    *vma_lock.LAWS,
     *documented.LAWS,
 )
 """Every law, causes before consequences: the first broken one names a finding."""
@@ -191,8 +206,10 @@ class Checker:
                 holds = pages_hold(world)
             else:
                 holds = not world.held
-            if world.failure is not None and holds:
+            if holds and world.failure is not None:
                 holds = failure_holds(world)
+            if holds and world.call.ret is not None:
+                holds = call_holds(world)
         except (UseAfterFree, AttributeError):
             holds = False
         if not holds:

@@ -216,6 +216,40 @@ class Failure:
     before: Any
 
 
+VmaBefore = tuple[VmAreaStruct, int, int, int, int, AnonVma | None]
+"""A VMA before an operation: itself, its range, its flags, its page offset, its anon_vma."""
+
+
+@attrs.define(eq=False)
+class Call:
+    """The operation just executed, as who asked for it sees it.
+
+    Attributes:
+        op: The operation; its fields are those of ``strategies.ops.Op``.
+        ret: What the call returned; None while it has not returned, or if nothing was executed.
+        short: Memory was made short for it.
+        mm: The process's address space.
+        lock_seq: Its ``mm_lock_seq`` when the operation began.
+        vmas: Its VMAs then, if the operation can change any; else empty.
+        first: Index of the first one in, or next to, the range that the operation names.
+        before: What these were, one after the other; all VMAs for fork.
+        page: The page at the place that was to be reclaimed or migrated.
+    """
+
+    op: Any = None
+    ret: int | None = None
+    short: bool = False
+    mm: MmStruct | None = None
+    lock_seq: int = 0
+    vmas: list[VmAreaStruct] = attrs.field(factory=list)
+    first: int = 0
+    before: list[VmaBefore] | None = None
+    page: Page | None = None
+
+
+NOTHING = -(1 << 31)
+"""Stands for what a system call returns that returns nothing."""
+
 Place = tuple[str, int]
 """A process, by label, and a page number in it."""
 
@@ -254,6 +288,7 @@ class World:
             by the process and address whose page they were taken for.
         moves: What mremap moved in the operation just executed: from, to, length.
         failure: The operation just executed, if it failed for want of memory.
+        call: The operation just executed and what it returned.
         allocations: Allocation attempts so far in the operation.
         fail_mask: Bit n makes the n-th allocation attempt of the operation fail.
         find_mergeable_anon_vma: Stands in for the function of that name, for a subject whose VMAs
@@ -285,6 +320,7 @@ class World:
     references: dict[Place, AnonVma] = attrs.field(factory=dict)
     moves: list[tuple[int, int, int]] = attrs.field(factory=list)
     failure: Failure | None = None
+    call: Call = attrs.field(factory=Call)
     log: list[tuple[Any, ...]] | None = None
     find_mergeable_anon_vma: FindMergeable | None = None
 

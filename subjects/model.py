@@ -9,6 +9,7 @@ and is what the COW isolation law compares page tables with.
 from __future__ import annotations
 
 from model.anon_vma import put_anon_vma
+from model.call import note_vmas
 from model.errors import KernelOops
 from model.fork import copy_process, do_exit, exec_mmap, mm_init
 from model.gup import pin_user_page, unpin_user_page
@@ -23,6 +24,7 @@ from model.page_rmap import page_get_anon_vma
 from model.picture import picture
 from model.reclaim import shrink_page
 from model.structs import (
+    NOTHING,
     VM_DONTCOPY,
     VM_READ,
     VM_WIPEONFORK,
@@ -39,6 +41,17 @@ from strategies.ops import FIRST_PROCESS, Op, OpKind
 _PROT = {"r--": VM_READ, "rw-": VM_READ | VM_WRITE}
 _ADVICE = {advice.value: advice for advice in Advice}
 _PUT = OpKind.PUT
+_CHANGES_VMAS = frozenset(
+    (
+        OpKind.MMAP,
+        OpKind.FORK,
+        OpKind.MUNMAP,
+        OpKind.MPROTECT,
+        OpKind.MADVISE,
+        OpKind.MREMAP,
+        OpKind.DONTUNMAP,
+    )
+)
 _MANY_VMAS = MremapRange.MANY_VMAS
 _GONE = mm_init("")
 
@@ -46,6 +59,11 @@ _GONE = mm_init("")
 # What Python raises where C would follow a bad pointer. A developer who changes the model should
 # get that as a finding with a trace, not as a crash of the tool.
 _OOPS = (AttributeError, TypeError, ValueError, KeyError, IndexError, NameError)
+
+
+def _value(ret: int | None) -> int:
+    # A system call that returns nothing must not pass for a recorded no-op.
+    return NOTHING if ret is None else ret
 
 
 def _model_frame(error: BaseException) -> str | None:
@@ -108,6 +126,8 @@ class ModelSubject:
         """
         world = self.world
         kind = op.kind
+        call = world.call
+        call.ret = None
         mm = world.mms.get(op.process)
         if mm is None:
             # Who is gone can still be named in a put: a reference outlives its process.
@@ -122,16 +142,20 @@ class ModelSubject:
             world.reused.clear()
         if world.moves:
             world.moves.clear()
+        call.op, call.mm, call.lock_seq, call.before = op, mm, mm.mm_lock_seq, None
+        call.short = bool(op.fail or world.fail_mask)
         try:
-            if op.fail:
-                return self._apply_failing(mm, op)
-            return self._apply[kind](mm, op)
+            if kind in _CHANGES_VMAS:
+                note_vmas(call, mm.mmap, op)
+            ret = self._apply_failing(mm, op) if op.fail else self._apply[kind](mm, op)
         except _OOPS as error:
             where = _model_frame(error)
             if where is None:
                 raise
             message = f"{where}: {error}"
             raise KernelOops(where.partition(" ")[0], message) from error
+        call.ret = ret
+        return ret
 
     def _apply_failing(self, mm: MmStruct, op: Op) -> int | None:
         world = self.world
@@ -146,14 +170,14 @@ class ModelSubject:
         return ret
 
     def _mmap(self, mm: MmStruct, op: Op) -> int:
-        return sys_mmap(self.world, mm, op.page, op.pages, _PROT[op.prot])
+        return _value(sys_mmap(self.world, mm, op.page, op.pages, _PROT[op.prot]))
 
     def _touch(self, mm: MmStruct, op: Op) -> int:
         page = op.page
         if op.access == "read":
-            error = access(self.world, mm, page, write=False)
-            return error or load(mm, page)
-        error = access(self.world, mm, page, write=True)
+            error = _value(access(self.world, mm, page, write=False))
+            return error or _value(load(mm, page))
+        error = _value(access(self.world, mm, page, write=True))
         if not error:
             self.writes += 1
             store(self.world, mm, page, self.writes)
@@ -172,7 +196,7 @@ class ModelSubject:
         world = self.world
         if op.child in world.expected:
             return None
-        error = copy_process(world, mm, op.child)
+        error = _value(copy_process(world, mm, op.child))
         memory = world.expected[op.process]
         if not error:
             world.expected[op.child] = memory = memory.copy()
@@ -189,7 +213,7 @@ class ModelSubject:
 
     def _exec(self, mm: MmStruct, op: Op) -> int:
         self.world.expected[op.process] = {}
-        return exec_mmap(self.world, mm)
+        return _value(exec_mmap(self.world, mm))
 
     def _forget(self, op: Op, first: int) -> None:
         memory = self.world.expected[op.process]
@@ -197,16 +221,16 @@ class ModelSubject:
             memory.pop(page, None)
 
     def _munmap(self, mm: MmStruct, op: Op) -> int:
-        error = sys_munmap(self.world, mm, op.page, op.pages)
+        error = _value(sys_munmap(self.world, mm, op.page, op.pages))
         if not error:
             self._forget(op, op.page)
         return error
 
     def _mprotect(self, mm: MmStruct, op: Op) -> int:
-        return sys_mprotect(self.world, mm, op.page, op.pages, _PROT[op.prot])
+        return _value(sys_mprotect(self.world, mm, op.page, op.pages, _PROT[op.prot]))
 
     def _madvise(self, mm: MmStruct, op: Op) -> int:
-        error = sys_madvise(self.world, mm, op.page, op.pages, _ADVICE[op.advice])
+        error = _value(sys_madvise(self.world, mm, op.page, op.pages, _ADVICE[op.advice]))
         if op.advice == "dontneed":
             self._forget(op, op.page)
         return error
@@ -223,7 +247,7 @@ class ModelSubject:
         parts = [(op.page, op.page + op.pages)]
         if world.kernel.mremap_range is _MANY_VMAS:
             parts = self._parts(mm, op)
-        ret = sys_mremap(world, mm, op.page, op.pages, op.target, dontunmap=dontunmap)
+        ret = _value(sys_mremap(world, mm, op.page, op.pages, op.target, dontunmap=dontunmap))
         if ret != op.target:
             # How far a move of several VMAs came before it failed is the kernel's to say.
             parts = [(old, old + length) for old, _, length in world.moves]
@@ -263,12 +287,12 @@ class ModelSubject:
         return None if pte is None else pte.page
 
     def _swap_out(self, mm: MmStruct, op: Op) -> int | None:
-        page = self._page(mm, op)
-        return None if page is None else shrink_page(self.world, page)
+        page = self.world.call.page = self._page(mm, op)
+        return None if page is None else _value(shrink_page(self.world, page))
 
     def _migrate(self, mm: MmStruct, op: Op) -> int | None:
-        page = self._page(mm, op)
-        return None if page is None else unmap_and_move(self.world, page)
+        page = self.world.call.page = self._page(mm, op)
+        return None if page is None else _value(unmap_and_move(self.world, page))
 
     def _pin(self, mm: MmStruct, op: Op) -> int | None:
         place = op.process, op.page
@@ -278,7 +302,7 @@ class ModelSubject:
         if page is not None:
             content = self.world.expected[op.process].get(op.page, 0)
             self.world.pins[place] = Pin(page, content)
-        return error
+        return _value(error)
 
     def _unpin(self, mm: MmStruct, op: Op) -> int | None:
         pin = self.world.pins.pop((mm.name, op.page), None)
@@ -293,7 +317,7 @@ class ModelSubject:
             return None
         anon_vma = page_get_anon_vma(page)
         if anon_vma is None:
-            return None
+            return NOTHING
         self.world.references[place] = anon_vma
         self.world.generation += 1
         return 0

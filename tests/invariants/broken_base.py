@@ -66,6 +66,8 @@ def world_after(ops, kernel="v6.12"):
     subject = ModelSubject(KERNELS.get(kernel, kernel))
     for op in ops:
         subject.apply(op)
+    # What is done by hand from here on is not what the last operation did.
+    subject.world.call.ret = None
     return subject.world
 
 

@@ -23,6 +23,7 @@ def apply_in(world, op, fail_mask=0):
     world.fail_mask = fail_mask
     ret = subject.apply(op)
     world.fail_mask = 0
+    world.call.ret = None
     return ret
 
 

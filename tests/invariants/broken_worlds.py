@@ -21,6 +21,7 @@ from tests.invariants.broken_base import (
     unlink,
     vma_of,
 )
+from tests.invariants.broken_calls import CALLS
 from tests.invariants.broken_failures import FAILURES
 from tests.invariants.broken_lifetime import LIFETIME
 from tests.invariants.broken_pages import PAGES
@@ -269,4 +270,4 @@ STRUCTURE = (
     Broken("map-count", "count", map_count_off, ops=()),
 )
 
-BROKEN = (*STRUCTURE, *LIFETIME, *PAGES, *FAILURES)
+BROKEN = (*STRUCTURE, *LIFETIME, *PAGES, *FAILURES, *CALLS)

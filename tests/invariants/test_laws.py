@@ -9,6 +9,7 @@ import pytest
 import invariants
 from invariants import LAWS, Checker, InvariantViolation, laws_for
 from invariants.screen import failure_holds, pages_hold, structure_holds
+from invariants.screen_call import call_holds
 from model.errors import ModelViolation, UseAfterFree
 from model.kernels import KERNELS
 from model.structs import ENOMEM
@@ -76,6 +77,7 @@ def test_the_screen_stops_a_broken_world(entry):
     world = entry.build()
     try:
         holds = structure_holds(world) and pages_hold(world) and failure_holds(world)
+        holds = holds and call_holds(world)
     except UseAfterFree:
         holds = False
     assert not holds
@@ -108,16 +110,23 @@ def clauses_in(tree):
         if isinstance(function, ast.FunctionDef)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
-            match node.exc.args[0]:
-                case ast.Constant(value=clause):
-                    yield node.exc.func.id, clause
-                case ast.IfExp(body=ast.Constant(value=one), orelse=ast.Constant(value=other)):
-                    yield node.exc.func.id, one
-                    yield node.exc.func.id, other
-                case ast.Call(func=ast.Name(id=name)):
-                    for clause in returned[name]:
-                        yield node.exc.func.id, clause
+        match node:
+            # Raised, or returned to who raises it.
+            case ast.Raise(exc=ast.Call(func=ast.Name(id=law), args=[first, *_])):
+                pass
+            case ast.Return(value=ast.Call(func=ast.Name(id=law), args=[first, *_])):
+                pass
+            case _:
+                continue
+        match first:
+            case ast.Constant(value=clause):
+                yield law, clause
+            case ast.IfExp(body=ast.Constant(value=one), orelse=ast.Constant(value=other)):
+                yield law, one
+                yield law, other
+            case ast.Call(func=ast.Name(id=name)):
+                for clause in returned.get(name, ()):
+                    yield law, clause
 
 
 def test_every_clause_of_every_law_has_a_world_that_breaks_it():
@@ -160,6 +169,7 @@ def assert_sound(world):
     assert structure_holds(world)
     assert pages_hold(world)
     assert failure_holds(world)
+    assert call_holds(world)
 
 
 @pytest.mark.parametrize("kernel", SOUND_KERNELS)

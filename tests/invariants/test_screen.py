@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from invariants import Checker, ScreenFault
 from invariants.rmap import keeps_pinned_exclusive, mapped_at
 from invariants.screen import failure_holds, pages_hold, structure_holds
+from invariants.screen_call import call_holds
 from model.errors import ModelViolation, UseAfterFree
 from model.kernels import KERNELS
 from model.slab import FreedAnonVma, FreedAnonVmaChain, FreedPage, FreedVmAreaStruct
@@ -35,7 +36,8 @@ def passes(world, *, strict=True):
     """Whether the screen lets a World pass; one that crashes it does not."""
     try:
         holds = structure_holds(world, ordered=strict) and pages_hold(world)
-        return holds and (world.failure is None or failure_holds(world))
+        holds = holds and (world.failure is None or failure_holds(world))
+        return holds and call_holds(world)
     except (UseAfterFree, AttributeError):
         return False
 
@@ -62,6 +64,7 @@ def random_world(rng, kernel, *, strict=True):
         swap_and_pin_some(rng, subject.world)
         # What was done by hand is not what the last operation did.
         subject.world.failure = None
+        subject.world.call.ret = None
     return subject.world
 
 
@@ -191,7 +194,7 @@ def corrupt(rng, world):
     return f"{type(target).__name__}.{name}"
 
 
-UNSEEN = {"serial", "name", "rwsem", "mmap_lock", "page_table_lock", "mm_lock_seq", "vm_lock_seq"}
+UNSEEN = {"serial", "name", "rwsem", "mmap_lock", "page_table_lock"}
 """Names and locks: no law speaks of them."""
 
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "model": {"attrs"},
     "invariants": {
         "attrs",
+        "model.call",
         "model.structs",
         "model.kernels",
         "model.errors",

@@ -151,8 +151,8 @@ class TestOops:
     def test_a_bad_pointer_in_the_model_is_a_finding(self):
         """What Python raises inside the model is reported with the function it came from."""
         subject = ModelSubject(V6_12)
-        subject.world.mms["p0"].mmap = None
-        with pytest.raises(KernelOops, match="find_vma") as caught:
+        subject.world.mms["p0"].mmap_lock = None
+        with pytest.raises(KernelOops, match="down_write") as caught:
             subject.apply(mmap("p0", 0))
         assert caught.value.law == "oops"
 

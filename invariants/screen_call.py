@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The screen's part for the laws about the last call: contract, charged, vma-locked.
+
+``invariants.promise`` says page by page what a call does. Here the same is said range by range:
+the VMAs that were there, cut at the ends of the operation's range, with the flags they should have
+now. As every VMA that is there now is a union of these, one walk along both compares them. A VMA
+that is not stops the screen, and the laws themselves look closer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from invariants.contract import broken_promise
+from invariants.vma_lock import broken_vma_lock
+from model.call import vmas_now
+from model.structs import (
+    EAGAIN,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    VM_ACCESS_FLAGS,
+    VM_ACCOUNT,
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_READ,
+    VM_WIPEONFORK,
+    VM_WRITE,
+    Call,
+    VmaBefore,
+    VmAreaStruct,
+    World,
+)
+from model.vma_traits import (
+    DontUnmap,
+    MprotectAccount,
+    MremapRange,
+    MremapSource,
+    VmaLock,
+    WipeOnFork,
+)
+
+_DROPPED = MprotectAccount.DROPPED
+_LOOKED_UP_FIRST = MremapSource.LOOKED_UP_FIRST
+_MANY_VMAS = MremapRange.MANY_VMAS
+_NO_DONTUNMAP = DontUnmap.ABSENT
+_NO_WIPEONFORK = WipeOnFork.ABSENT
+_PER_VMA = VmaLock.PER_VMA
+_ACCESS = VM_ACCESS_FLAGS
+_RW = VM_READ | VM_WRITE
+_NEW = {"r--": VM_READ, "rw-": _RW | VM_ACCOUNT}
+_ADVICE = {
+    "dontneed": (0, 0),
+    "dontfork": (VM_DONTCOPY, 0),
+    "dofork": (0, VM_DONTCOPY),
+    "wipeonfork": (VM_WIPEONFORK, 0),
+    "keeponfork": (0, VM_WIPEONFORK),
+}
+
+_Runs = list[tuple[int, int, int]]
+"""First page, the one behind the last, flags."""
+
+
+def call_holds(world: World) -> bool:
+    """Tell whether the laws about the last call hold."""
+    call = world.call
+    if call.ret is None:
+        return True
+    before = call.before
+    if before is None:
+        return broken_promise(world) is None
+    op, ret = call.op, call.ret
+    kind = op.kind
+    if call.short and (ret == -ENOMEM or ret == -EAGAIN):  # noqa: PLR1714 - quicker than a set
+        return broken_vma_lock(world) is None
+    if kind == "fork":
+        quick = _fork(world, call, op, before)
+    else:
+        promised, runs = _PROMISED[kind](world, op, before)
+        quick = ret == promised and _is_covered(world, call, before, runs)
+    return quick or (broken_promise(world) is None and broken_vma_lock(world) is None)
+
+
+# What follows makes ``call_holds`` look closer where in doubt, and never pass a broken promise.
+
+
+def _fork(world: World, call: Call, op: Any, before: list[VmaBefore]) -> bool:  # noqa: ANN401
+    mm = call.mm
+    if call.ret or mm is None or mm.mmap != call.vmas:
+        return False
+    locks = world.kernel.vma_lock is _PER_VMA
+    began, ended = call.lock_seq, mm.mm_lock_seq
+    copies = iter(world.mms[op.child].mmap)
+    for vma, start, end, flags, _, _ in before:
+        if vma.vm_flags != flags or vma.vm_start != start or vma.vm_end != end:
+            return False
+        if locks and not began <= vma.vm_lock_seq < ended:
+            return False
+        if not flags & VM_DONTCOPY:
+            copy = next(copies, None)
+            if copy is None or copy.vm_start != start or copy.vm_end != end:
+                return False
+            if copy.vm_flags != flags & ~VM_LOCKED:
+                return False
+    return next(copies, None) is None
+
+
+_Promise = Callable[[World, Any, list[VmaBefore]], tuple[int, _Runs]]
+
+
+def _mmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+    first = op.page
+    last = first + op.pages
+    runs: _Runs = []
+    new = (first, last, _NEW[op.prot])
+    for _, start, end, flags, _, _ in before:
+        if start >= last:
+            runs.append(new)
+            new = (start, end, flags)
+        elif end > first:
+            return -EEXIST, [each[1:4] for each in before]
+        else:
+            runs.append((start, end, flags))
+    runs.append(new)
+    return first, runs
+
+
+def _munmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+    first = op.page
+    return 0, _without(before, first, first + op.pages)
+
+
+def _without(before: list[VmaBefore], first: int, last: int) -> _Runs:
+    runs: _Runs = []
+    for _, start, end, flags, _, _ in before:
+        if start < first:
+            runs.append((start, min(end, first), flags))
+        if end > last:
+            runs.append((max(start, last), end, flags))
+    return runs
+
+
+def _mprotect(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+    at = op.page
+    last = at + op.pages
+    write = op.prot == "rw-"
+    drops = world.kernel.mprotect_account is _DROPPED
+    runs: _Runs = []
+    for _, start, end, flags, _, anon_vma in before:
+        if start > at or end <= at or at >= last:
+            # Beside the range, or behind a hole in it.
+            runs.append((start, end, flags))
+            continue
+        if start < at:
+            runs.append((start, at, flags))
+        stop = min(end, last)
+        changed = flags
+        if write:
+            if not flags & VM_WRITE:
+                changed |= _RW | VM_ACCOUNT
+        elif flags & VM_WRITE:
+            changed &= ~VM_WRITE
+            if drops and anon_vma is None:
+                changed &= ~VM_ACCOUNT
+        runs.append((at, stop, changed))
+        if end > stop:
+            runs.append((stop, end, flags))
+        at = stop
+    return 0 if at >= last else -ENOMEM, runs
+
+
+def _madvise(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+    setting, clearing = _ADVICE[op.advice]
+    if (setting | clearing) & VM_WIPEONFORK and world.kernel.wipe_on_fork is _NO_WIPEONFORK:
+        return -EINVAL, [each[1:4] for each in before]
+    first = op.page
+    last = first + op.pages
+    runs: _Runs = []
+    advised = 0
+    for _, start, end, flags, _, _ in before:
+        if end <= first or start >= last:
+            runs.append((start, end, flags))
+            continue
+        if start < first:
+            runs.append((start, first, flags))
+            start = first  # noqa: PLW2901 - what is left of it
+        stop = min(end, last)
+        runs.append((start, stop, flags & ~clearing | setting))
+        advised += stop - start
+        if end > stop:
+            runs.append((stop, end, flags))
+    return 0 if advised == last - first else -ENOMEM, runs
+
+
+def _mremap(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+    kernel = world.kernel
+    stays = op.kind == "dontunmap"
+    first, target = op.page, op.target
+    last, target_last = first + op.pages, target + op.pages
+    flags = reach = 0
+    for _, start, end, its_flags, _, _ in before:
+        if start <= first < end:
+            flags, reach = its_flags, end
+            break
+    many = kernel.mremap_range is _MANY_VMAS
+    looked_up = not many and kernel.mremap_source is _LOOKED_UP_FIRST
+    error = 0
+    if stays and kernel.dont_unmap is _NO_DONTUNMAP:
+        error = -EINVAL
+    elif looked_up and not reach:
+        error = -EFAULT
+    elif last > target and target_last > first:
+        error = -EINVAL
+    elif many and reach < last:
+        error = -EFAULT if not reach else _SEVERAL
+    if error:
+        return error, [each[1:4] for each in before]
+    runs = _without(before, target, target_last)
+    if reach < last:
+        return -EFAULT, runs
+    if not stays:
+        runs = [
+            piece
+            for low, high, kept in runs
+            for piece in ((low, min(high, first), kept), (max(low, last), high, kept))
+            if piece[0] < piece[1]
+        ]
+    runs.append((target, target_last, flags))
+    runs.sort()
+    return target, runs
+
+
+_SEVERAL = 1 << 62
+"""No return value: several VMAs move, which is looked at more closely."""
+
+
+def _is_covered(world: World, call: Call, before: list[VmaBefore], runs: _Runs) -> bool:
+    now = vmas_now(call)
+    if now is None:
+        return False
+    following, many = 0, len(runs)
+    for vma in now:
+        at, end, flags = vma.vm_start, vma.vm_end, vma.vm_flags
+        while at < end:
+            if following == many:
+                return False
+            start, at_next, wanted = runs[following]
+            if start != at or wanted != flags:
+                return False
+            at = at_next
+            following += 1
+        if at > end:
+            return False
+    if following != many:
+        return False
+    return world.kernel.vma_lock is not _PER_VMA or _were_locked(call, now, before)
+
+
+def _were_locked(call: Call, now: list[VmAreaStruct], before: list[VmaBefore]) -> bool:
+    assert call.mm is not None  # noqa: S101 - vmas_now has seen it
+    began, ended = call.lock_seq, call.mm.mm_lock_seq
+    for vma in now:
+        if not began <= vma.vm_lock_seq < ended:
+            if not _untouched_or_locked(now, before, began, ended):
+                return False
+            break
+    return _went_locked(now, before, began)
+
+
+def _untouched_or_locked(
+    now: list[VmAreaStruct], before: list[VmaBefore], began: int, ended: int
+) -> bool:
+    old = {each[0]: each for each in before}
+    for vma in now:
+        seq = vma.vm_lock_seq
+        if seq >= ended:
+            return False
+        if seq < began:
+            seen = (vma, vma.vm_start, vma.vm_end, vma.vm_flags, vma.vm_pgoff, vma.anon_vma)
+            if old.get(vma) != seen:
+                return False
+    return True
+
+
+def _went_locked(now: list[VmAreaStruct], before: list[VmaBefore], began: int) -> bool:
+    for each in before:
+        vma = each[0]
+        # A VMA that is freed lets nobody read it.
+        if vma not in now and object.__getattribute__(vma, "vm_lock_seq") < began:
+            return False
+    return True
+
+
+_PROMISED: dict[str, _Promise] = {
+    "mmap": _mmap,
+    "munmap": _munmap,
+    "mprotect": _mprotect,
+    "madvise": _madvise,
+    "mremap": _mremap,
+    "dontunmap": _mremap,
+}
