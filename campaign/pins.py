@@ -22,7 +22,7 @@ from campaign.scope import DEFAULT_KINDS, Scope, start_of
 from campaign.store import write_atomic
 from campaign.subject_names import kernel_named
 from model.kernels import KERNELS
-from strategies.ops import OpKind
+from strategies.ops import FIRST_PROCESS, OpKind, madvise, mmap, mprotect, write
 
 FILE = Path(__file__).with_name("pins.json")
 
@@ -46,6 +46,20 @@ class PinnedScope:
 
 _START = start_of(1, 1, DEFAULT_KINDS, 1)
 _MAPPINGS = (OpKind.MMAP, OpKind.TOUCH, OpKind.MUNMAP, OpKind.MPROTECT, OpKind.MREMAP)
+_UNFAULTED_NEIGHBOURS = (
+    mmap(FIRST_PROCESS, 1),
+    write(FIRST_PROCESS, 1),
+    mprotect(FIRST_PROCESS, 1, 1, "r--"),
+    mmap(FIRST_PROCESS, 0),
+    mmap(FIRST_PROCESS, 2),
+    mmap(FIRST_PROCESS, 4),
+    write(FIRST_PROCESS, 4),
+)
+_WIPED_NEIGHBOURS = (
+    mmap(FIRST_PROCESS, 0, 3),
+    madvise(FIRST_PROCESS, 0, 3, "wipeonfork"),
+    mprotect(FIRST_PROCESS, 1, 1, "r--"),
+)
 
 SCOPES = {
     "families": PinnedScope(
@@ -73,6 +87,31 @@ SCOPES = {
         Scope(live=2, mappings=1, arena=1, kinds=tuple(OpKind)),
         5,
         "every operation on one page of two processes",
+    ),
+    "joins": PinnedScope(
+        Scope(
+            live=1,
+            mappings=5,
+            arena=5,
+            kinds=(OpKind.MMAP, OpKind.MPROTECT),
+            failures=2,
+            start=_UNFAULTED_NEIGHBOURS,
+        ),
+        2,
+        "merges of unfaulted VMAs with faulted ones, two allocations short",
+        ("v2.6.34", "v4.0", "v5.5", "v6.1", "v6.6", "v6.12", "v6.19", "v7.0"),
+    ),
+    "wiped": PinnedScope(
+        Scope(
+            live=2,
+            mappings=3,
+            arena=3,
+            kinds=(OpKind.TOUCH, OpKind.FORK, OpKind.MPROTECT),
+            start=_WIPED_NEIGHBOURS,
+        ),
+        4,
+        "copies of MADV_WIPEONFORK mappings that differ in access alone",
+        ("v4.14", "v5.5", "v5.10"),
     ),
 }
 """What is counted, by name."""
