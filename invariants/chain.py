@@ -25,7 +25,12 @@ class ChainTree(InvariantViolation):
 
 
 def check_chain_tree(world: World) -> None:
-    """Check the chain entries against the tree entries, both ways."""
+    """Check the chain entries against the tree entries, both ways.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    is the one that looks at chains and trees from both ends. Others see the link that is missing
+    only where a page or a count depends on it.
+    """
     in_trees = {avc for av in world.anon_vmas.values() for avc in av.rb_root}
     in_chains = set()
     for vma in live_vmas(world):
@@ -71,7 +76,12 @@ class ChainDuplicate(InvariantViolation):
 
 
 def check_chain_duplicate(world: World) -> None:
-    """Check that no chain names an anon_vma twice."""
+    """Check that no chain names an anon_vma twice.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays:
+    `__anon_vma_interval_tree` walks find such a VMA twice, and which count goes wrong for it
+    differs from release to release.
+    """
     for vma in live_vmas(world):
         seen = set()
         for avc in vma.anon_vma_chain:
@@ -90,7 +100,12 @@ class ActiveOnChain(InvariantViolation):
 
 
 def check_active_on_chain(world: World) -> None:
-    """Check ``vma->anon_vma``: on the VMA's chain, and NULL exactly when the chain is empty."""
+    """Check ``vma->anon_vma``: on the VMA's chain, and NULL exactly when the chain is empty.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    speaks of the pointer that every fault uses; others notice when the anon_vma behind it is freed
+    or its lock is taken for the wrong family.
+    """
     for vma in live_vmas(world):
         if vma.anon_vma is None:
             if vma.anon_vma_chain:
@@ -147,7 +162,12 @@ class ChainClosed(InvariantViolation):
 
 
 def check_chain_closed(world: World) -> None:
-    """Check that every chain that has an anon_vma also has its parent, up to the root."""
+    """Check that every chain that has an anon_vma also has its parent, up to the root.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    holds at once after fork, where mapping-ancestor needs a page that only the missing ancestor
+    knows.
+    """
     for vma in live_vmas(world):
         linked = [avc.anon_vma for avc in vma.anon_vma_chain]
         for anon_vma in linked:
@@ -166,7 +186,12 @@ class SameAnonVmaSameChain(InvariantViolation):
 
 
 def check_same_anon_vma_same_chain(world: World) -> None:
-    """Check that VMAs with equal ``anon_vma`` have equal sets of anon_vmas on their chains."""
+    """Check that VMAs with equal ``anon_vma`` have equal sets of anon_vmas on their chains.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays:
+    it is the condition under which a merge of two VMAs loses no link, and it names both; others see
+    what the merge has lost.
+    """
     first_with: dict[AnonVma, VmAreaStruct] = {}
     for vma in live_vmas(world):
         if vma.anon_vma is None:
@@ -194,7 +219,12 @@ class ChainOrder(InvariantViolation):
 
 
 def check_chain_order(world: World) -> None:
-    """Check the order of every chain by creation number, head first."""
+    """Check the order of every chain by creation number, head first.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays:
+    nothing else speaks of the order that the comment promises; a mutant of it breaks more than
+    that.
+    """
     for vma in live_vmas(world):
         before = None
         for avc in vma.anon_vma_chain:

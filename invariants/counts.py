@@ -40,7 +40,12 @@ class Degree(InvariantViolation):
 
 
 def check_degree(world: World) -> None:
-    """Check ``degree`` of releases that have it (v3.19 to v5.19)."""
+    """Check ``degree`` of releases that have it (v3.19 to v5.19).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the step at which the count went wrong. What follows, an anon_vma reused too early or
+    freed with users, comes later.
+    """
     children, active = count_children(world), count_active_vmas(world)
     for anon_vma in world.anon_vmas.values():
         expected = children.get(anon_vma, 0) + active.get(anon_vma, 0)
@@ -59,7 +64,12 @@ class NumChildren(InvariantViolation):
 
 
 def check_num_children(world: World) -> None:
-    """Check ``num_children`` of releases that have it (from v6.0)."""
+    """Check ``num_children`` of releases that have it (from v6.0).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the step at which the count went wrong. What follows, an anon_vma reused too early or
+    never, comes later.
+    """
     children = count_children(world)
     for anon_vma in world.anon_vmas.values():
         expected = children.get(anon_vma, 0)
@@ -78,7 +88,12 @@ class NumActiveVmas(InvariantViolation):
 
 
 def check_num_active_vmas(world: World) -> None:
-    """Check ``num_active_vmas`` of releases that have it (from v6.0)."""
+    """Check ``num_active_vmas`` of releases that have it (from v6.0).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the step at which the count went wrong. What follows, an anon_vma shared by processes that
+    did not fork from each other, comes later.
+    """
     active = count_active_vmas(world)
     for anon_vma in world.anon_vmas.values():
         expected = active.get(anon_vma, 0)
@@ -115,7 +130,12 @@ def count_references(world: World) -> dict[AnonVma, int]:
 
 
 def check_refcount(world: World) -> None:
-    """Check ``refcount`` against the references that there are."""
+    """Check ``refcount`` against the references that there are.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the step at which the count went wrong. What follows, a leak or a use after free, comes
+    when the last user goes.
+    """
     references = count_references(world)
     for anon_vma in world.anon_vmas.values():
         expected = references.get(anon_vma, 0)

@@ -56,7 +56,11 @@ class WipedUnfaulted(InvariantViolation):
 
 
 def check_wiped(vma: VmAreaStruct) -> None:
-    """Check the VMA that fork has just made of a VM_WIPEONFORK one: no page, so no anon_vma."""
+    """Check the VMA that fork has just made of a VM_WIPEONFORK one: no page, so no anon_vma.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: an
+    anon_vma too many is no error to anyone else, and two releases made one (defect B38).
+    """
     if vma.anon_vma is not None:
         message = (
             f"vma#{vma.serial} of {vma.vm_mm.name}, wiped by fork, has "

@@ -16,7 +16,11 @@ class VmaLayout(InvariantViolation):
 
 
 def check_vma_layout(world: World) -> None:
-    """Check that VMAs are ascending, disjoint, not empty and their own mm's."""
+    """Check that VMAs are ascending, disjoint, not empty and their own mm's.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays:
+    every other law takes it for granted that VMAs of a process do not overlap.
+    """
     for mm in world.mms.values():
         end = 0
         for vma in mm.mmap:
@@ -40,7 +44,11 @@ class MapCount(InvariantViolation):
 
 
 def check_map_count(world: World) -> None:
-    """Check ``map_count`` (validate_mm, CONFIG_DEBUG_VM_MAPLE_TREE)."""
+    """Check ``map_count`` (validate_mm, CONFIG_DEBUG_VM_MAPLE_TREE).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the step; the kernel's own BUG_ON waits for the exit.
+    """
     for mm in world.mms.values():
         if mm.map_count != len(mm.mmap):
             message = f"{mm.name} has map_count {mm.map_count}, but {len(mm.mmap)} VMAs"
@@ -54,7 +62,12 @@ class PteInVma(InvariantViolation):
 
 
 def check_pte_in_vma(world: World) -> None:
-    """Check that every page table entry, present or swapped, belongs to a VMA, one per address."""
+    """Check that every page table entry, present or swapped, belongs to a VMA, one per address.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the entry that was forgotten; the page's counts, or the next mapping there, tell later and
+    elsewhere.
+    """
     for mm in world.mms.values():
         mapped = {page for vma in mm.mmap for page in range(vma.vm_start, vma.vm_end)}
         for address in (*mm.pgd, *mm.swapped):

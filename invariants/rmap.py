@@ -66,7 +66,12 @@ class MappingTreeEmpty(InvariantViolation):
 
 
 def check_mapping_tree_empty(world: World) -> None:
-    """Check that no mapped page's anon_vma has an empty tree."""
+    """Check that no mapped page's anon_vma has an empty tree.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    says that nobody at all can find the page, which is what the kernel crashes on, and not merely
+    that one mapping is missed.
+    """
     for page, places in mapped_at(world).items():
         if page.mapping is None or not page.mapping.rb_root:
             target = "no anon_vma" if page.mapping is None else f"anon_vma#{page.mapping.serial}"

@@ -16,7 +16,12 @@ class RootSelf(InvariantViolation):
 
 
 def check_root_self(world: World) -> None:
-    """Check that ``anon_vma->root->root == anon_vma->root`` (include/linux/rmap.h)."""
+    """Check that ``anon_vma->root->root == anon_vma->root`` (include/linux/rmap.h).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the cause. Locks go by the root, so what shows otherwise is a tree that changes under no
+    lock, at some later operation.
+    """
     for anon_vma in world.anon_vmas.values():
         root = anon_vma.root
         if root.root is not root:
@@ -70,7 +75,12 @@ class OneRoot(InvariantViolation):
 
 
 def check_one_root(world: World) -> None:
-    """Check that all anon_vmas of one chain have one root (WARN_ON in lock_anon_vma_root)."""
+    """Check that all anon_vmas of one chain have one root (WARN_ON in lock_anon_vma_root).
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the chain. A link into another family shows otherwise as a tree changed without its lock,
+    or not before the families are torn down.
+    """
     for mm in world.mms.values():
         for vma in mm.mmap:
             for avc in vma.anon_vma_chain:
