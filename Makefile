@@ -65,6 +65,6 @@ $(READY): pyproject.toml constraints.txt
 		     echo "cannot make $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV) (a minute the first time)"
 	@{ $(PIP) install -c constraints.txt setuptools \
-		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test,power]'; } >$(LOG) 2>&1 \
+		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test,power,tree]'; } >$(LOG) 2>&1 \
 		|| { cat $(LOG); exit 1; }
 	@touch $@

@@ -78,6 +78,7 @@ class CaseResult:
         fault: The traceback if anonvma itself failed; else empty.
         ops: With a finding, the history up to the failing operation; with a fault, all of it.
         remarks: Documented laws found untrue, the first of each bucket.
+        elsewhere: CPU seconds that were taken outside the worker, by a driver process.
     """
 
     case: int
@@ -89,6 +90,7 @@ class CaseResult:
     fault: str = ""
     ops: tuple[Op, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    elsewhere: float = attrs.field(default=0.0, eq=False)
 
 
 @attrs.define(eq=False)
@@ -101,6 +103,7 @@ class Tally:
         effective: Those that were no recorded no-op.
         checked: Those after which the laws were looked at.
         goals: For each goal reached, the number of cases that reached it.
+        elsewhere: CPU seconds that were taken outside the workers.
     """
 
     cases: int = 0
@@ -108,6 +111,7 @@ class Tally:
     effective: int = 0
     checked: int = 0
     goals: dict[str, int] = attrs.field(factory=dict)
+    elsewhere: float = 0.0
 
     def add(self, result: CaseResult) -> list[str]:
         """Count a case; return the goals that it was the first to reach."""
@@ -115,6 +119,7 @@ class Tally:
         self.steps += result.steps
         self.effective += result.effective
         self.checked += result.checked
+        self.elsewhere += result.elsewhere
         new = [goal for goal in result.goals if goal not in self.goals]
         for goal in result.goals:
             self.goals[goal] = self.goals.get(goal, 0) + 1

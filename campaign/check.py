@@ -12,6 +12,8 @@ from model.kernels import NEWEST
 DEFAULT_SECONDS = 180.0
 DEFAULT_TRACES = Path("tests", "traces")
 SECTIONS = ("traces", "contracts", "canary", "quality", "pins", "fuzz")
+TREE_SECTIONS = ("traces", "fuzz")
+"""What there is on tree:PATH: the other sections are about the model."""
 
 FUZZED = tuple(dict.fromkeys(("v6.1", "v6.12", NEWEST.name)))
 """Releases without a known bug; long-term ones, and the newest."""
@@ -24,6 +26,9 @@ sections:
   quality    known defects are found, and shrunk, as well as ever
   pins       explored scopes have as many states as ever
   fuzz       random histories on releases without a known bug find nothing, in the time left
+
+With tree:PATH, committed traces and random histories are run on that source tree, and nothing may
+be found.
 
 What is broken in the same way is explained once, by its shortest trace. GitHub annotations are
 printed where GITHUB_ACTIONS is "true".
@@ -50,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "subjects",
         nargs="*",
         metavar="SUBJECT",
-        help=f"what to fuzz instead of {', '.join(FUZZED)}",
+        help=f"what to fuzz instead of {', '.join(FUZZED)}; tree:PATH to check a source tree",
     )
     add(
         "--for",

@@ -19,7 +19,7 @@ from campaign.arguments import (
     random_seed,
     refuse,
 )
-from campaign.check import FUZZED, SECTIONS, traces_directory
+from campaign.check import FUZZED, SECTIONS, TREE_SECTIONS, traces_directory
 from campaign.check_contracts import Contracts
 from campaign.check_events import CheckStarted
 from campaign.check_pins import Pins
@@ -31,7 +31,7 @@ from campaign.check_section import Context, Section
 from campaign.check_text import PlainCheck
 from campaign.check_traces import Traces, committed
 from campaign.json_lines import Consumer, JsonLines
-from campaign.subject_names import kernel_named
+from campaign.subject_names import is_tree, kernel_named
 from report.annotations import annotation_lines
 from report.results import Result
 from strategies.trace import printable, tool
@@ -59,6 +59,8 @@ def sections_of(args: argparse.Namespace) -> list[Section]:
         UnavailableError: A subject cannot run here.
     """
     names = chosen(args.only)
+    if any(map(is_tree, args.subjects)):
+        return _sections_on_trees(args, names)
     kernels = [kernel_named(name) for name in args.subjects or FUZZED]
     kernels = list({kernel.name: kernel for kernel in kernels}.values())
     sections: list[Section] = []
@@ -74,6 +76,24 @@ def sections_of(args: argparse.Namespace) -> list[Section]:
         sections.append(Pins(pins.pins(), pins.recount))
     if "fuzz" in names:
         sections.append(Fuzz(kernels, max(LEAST_RESERVED, RESERVED * args.seconds)))
+    return sections
+
+
+def _sections_on_trees(args: argparse.Namespace, names: Sequence[str]) -> list[Section]:
+    from campaign.tree_check import TreeFuzz, TreeTraces
+    from campaign.tree_subject import open_subject
+
+    for name in args.subjects:
+        if not is_tree(name):
+            refuse(f"{printable(name)}: check models and trees one after the other")
+    if args.only is not None and not set(names) <= set(TREE_SECTIONS):
+        refuse(f"--only {printable(args.only)}: on a tree there are {', '.join(TREE_SECTIONS)}")
+    subjects = [open_subject(name) for name in dict.fromkeys(args.subjects)]
+    sections: list[Section] = []
+    if "traces" in names:
+        sections.append(TreeTraces(committed(traces_directory(args.traces)), subjects))
+    if "fuzz" in names:
+        sections.append(TreeFuzz(subjects, max(LEAST_RESERVED, RESERVED * args.seconds)))
     return sections
 
 

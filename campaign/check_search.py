@@ -15,7 +15,7 @@ import attrs
 
 from campaign.cases import Engine
 from campaign.check_section import Broken, Context, Verdict, faulted, not_run
-from campaign.engine import Campaign, Plan
+from campaign.engine import Campaign
 from campaign.events import (
     BrokenLaw,
     CampaignFinished,
@@ -27,6 +27,7 @@ from campaign.events import (
     TraceUnsaved,
 )
 from campaign.execute import Finding
+from campaign.plan import Plan
 from campaign.subject_names import kernel_named
 from campaign.workers import WorkerError
 from model.kernels import Kernel

@@ -23,7 +23,7 @@ from campaign.check_section import (
 from campaign.errors import UsageError
 from campaign.replay import Outcome as Replayed
 from campaign.replay import replay
-from campaign.subject_names import kernel_named
+from campaign.subject_names import is_tree, kernel_named
 from model.defects import DEFECTS
 from model.kernels import KERNELS, Kernel
 from report.results import Outcome
@@ -63,6 +63,7 @@ class Committed:
         defects = [DEFECTS[d] for d in (recorded.defects if recorded else ()) if d in DEFECTS]
         kernels = [*KERNELS.values(), *(defect.subject() for defect in defects)]
         names = [self.trace.kernel, *self.expected()]
+        names = [name for name in names if not is_tree(name)]  # A trace says not where it is.
         try:
             kernels += [kernel_named(name) for name in names]
         except UsageError as error:

@@ -29,6 +29,7 @@ from campaign import (
     power_command,
     replay,
     shrink_command,
+    tree_command,
 )
 from campaign.errors import (
     BAD_INPUT,
@@ -52,6 +53,7 @@ _COMMANDS = (
     check,
     keep_command,
     power_command,
+    tree_command,
     list_command,
 )
 

@@ -8,20 +8,18 @@ after the other, so the outcome of a campaign of N cases depends on its plan and
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import attrs
 
-from campaign.cases import CaseResult, Engine, Portfolio, Tally
+from campaign.cases import CaseResult, Tally
 from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import (
     BrokenLaw,
     Bucket,
     CampaignFinished,
-    CampaignStarted,
     CaseFaulted,
     CaseLost,
     Emit,
@@ -34,77 +32,17 @@ from campaign.events import (
     TraceUnsaved,
 )
 from campaign.execute import Finding
+from campaign.plan import Cases, Plan, Shrinking
 from campaign.shrink import ShrinkResult, Slip
-from campaign.shrink_task import ShrinkTask
 from campaign.store import StoreError, recorded, save_trace, stem_of
-from campaign.workers import CASE_TIMEOUT, MEMORY_LIMIT, LostCase, RunCase, Supervisor, never
-from invariants.goals import goals_for, missed
-from model.kernels import Kernel
-from strategies.mix import DEFAULT_STEPS
+from campaign.workers import LostCase, RunCase, Supervisor, never
 from strategies.ops import Op
-from strategies.trace import Trace, one_line, tool
+from strategies.trace import Trace, one_line
 
 SHRINK_TIMEOUT = 300.0
 """Seconds after which shrinking is given up: some candidate never ends."""
 
 _PROGRESS_SECONDS = 0.25
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What a campaign is to do.
-
-    Attributes:
-        kernel: What is put to the test.
-        seed: Seed of every case.
-        out: Directory for traces.
-        cases: How many cases, or None for as many as fit into ``seconds``.
-        seconds: Length of the search, shrinking not counted; or None.
-        engine: Which engines make cases.
-        steps: Operations of a swarm case.
-        jobs: Worker processes.
-        keep_going: Whether to go on after a finding.
-        strict: Whether a documented law is like any other.
-        case_timeout: Seconds after which a case that does not end is lost.
-        memory_limit: Bytes of address space that a worker may have.
-    """
-
-    kernel: Kernel
-    seed: int
-    out: str
-    cases: int | None = None
-    seconds: float | None = None
-    engine: Engine = Engine.ALL
-    steps: int = DEFAULT_STEPS
-    jobs: int = 1
-    keep_going: bool = False
-    strict: bool = False
-    case_timeout: float = CASE_TIMEOUT
-    memory_limit: int = MEMORY_LIMIT
-
-    def started(self) -> CampaignStarted:
-        """Return the event that says so."""
-        return CampaignStarted(
-            kernel=self.kernel.name,
-            seed=self.seed,
-            engine=self.engine.value,
-            steps=self.steps,
-            jobs=self.jobs,
-            cases=self.cases,
-            seconds=self.seconds,
-            keep_going=self.keep_going,
-            strict=self.strict,
-            out=self.out,
-            tool=tool(),
-        )
-
-    def reproduce(self, cases: int) -> str:
-        """Return the command line that runs the first ``cases`` cases again."""
-        words = ["anonvma", "fuzz", self.kernel.name, "--seed", str(self.seed)]
-        words += ["--cases", str(max(1, cases)), "--steps", str(self.steps)]
-        words += ["--engine", self.engine.value]
-        words += ["--keep-going"] if self.keep_going else []
-        return shlex.join([*words, "--strict"] if self.strict else words)
 
 
 @attrs.frozen
@@ -132,7 +70,7 @@ class Campaign:
     emit: Emit
     interrupted: Callable[[], bool] = never
     run_case: RunCase[CaseResult] | None = None
-    _portfolio: Portfolio = attrs.field(init=False)
+    _portfolio: Cases = attrs.field(init=False)
     _tally: Tally = attrs.field(factory=Tally, init=False)
     _buckets: dict[str, Bucket] = attrs.field(factory=dict, init=False)
     _remarks: dict[str, Bucket] = attrs.field(factory=dict, init=False)
@@ -148,10 +86,7 @@ class Campaign:
 
     def __attrs_post_init__(self) -> None:
         """Lay out the cases."""
-        plan = self.plan
-        self._portfolio = Portfolio(
-            plan.kernel, plan.seed, plan.engine, plan.steps, strict=plan.strict
-        )
+        self._portfolio = self.plan.cases_of()
 
     def run(self) -> CampaignFinished:
         """Search, shrink what was found, and return the summary, which is the last event."""
@@ -214,7 +149,7 @@ class Campaign:
             self._take_lost(result)
             return
         new = self._tally.add(result)
-        for goal in goals_for(self.plan.kernel):
+        for goal in self.plan.goals():
             if goal.id in new:
                 self.emit(GoalReached(goal.id, goal.statement, result.case))
         for remark in result.remarks:
@@ -263,7 +198,7 @@ class Campaign:
         self, case: int, ops: tuple[Op, ...], finding: Finding | None = None, note: str = ""
     ) -> Trace:
         return Trace(
-            kernel=self.plan.kernel.name,
+            kernel=self.plan.name,
             ops=ops,
             seed=self.plan.seed,
             case=case,
@@ -286,7 +221,7 @@ class Campaign:
         self._shrinking += self._elapsed() - began
 
     def _shrink(self, found: _Found) -> None:
-        task = ShrinkTask(self.plan.kernel, found.ops, found.finding)
+        task = self.plan.shrinking(found.ops, found.finding)
         bucket = (self._remarks if found.is_remark else self._buckets)[found.finding.bucket]
         done = self._run_shrinker(task)
         result = done if isinstance(done, ShrinkResult) else task.unchanged()
@@ -310,10 +245,11 @@ class Campaign:
                 file=bucket.file,
                 also_met=tuple(self._other(found.case, slip) for slip in result.slips),
                 remark=found.is_remark,
+                replay_on=self.plan.replay_on,
             )
         )
 
-    def _run_shrinker(self, task: ShrinkTask) -> ShrinkResult | str:
+    def _run_shrinker(self, task: Shrinking) -> ShrinkResult | str:
         """Return the result, or why there is none."""
         supervisor = Supervisor(
             run_case=task,
@@ -337,7 +273,7 @@ class Campaign:
 
     def _goals(self) -> dict[str, int]:
         reached = self._tally.goals
-        return {goal.id: reached.get(goal.id, 0) for goal in goals_for(self.plan.kernel)}
+        return {goal.id: reached.get(goal.id, 0) for goal in self.plan.goals()}
 
     def _exit_code(self, missing: Sequence[MissedGoal]) -> int:
         # The first of these that is the case.
@@ -358,17 +294,19 @@ class Campaign:
 
     def _summary(self) -> CampaignFinished:
         plan, tally = self.plan, self._tally
-        missing = tuple(MissedGoal(g.id, g.statement) for g in missed(plan.kernel, tally.goals))
+        cpu_seconds = self._cpu_seconds + tally.elsewhere
+        goals = [goal for goal in plan.goals() if goal.required and not tally.goals.get(goal.id)]
+        missing = tuple(MissedGoal(goal.id, goal.statement) for goal in goals)
         return CampaignFinished(
-            kernel=plan.kernel.name,
+            kernel=plan.name,
             seed=plan.seed,
             engine=plan.engine.value,
             cases=tally.cases,
             steps=tally.steps,
             checked=tally.checked,
             effective=tally.effective,
-            cpu_seconds=self._cpu_seconds,
-            steps_per_cpu_second=tally.steps / max(self._cpu_seconds, 1e-9),
+            cpu_seconds=cpu_seconds,
+            steps_per_cpu_second=tally.steps / max(cpu_seconds, 1e-9),
             elapsed=self._elapsed(),
             findings=tuple(self._buckets.values()),
             remarks=tuple(self._remarks.values()),

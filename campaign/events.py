@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 import attrs
 
 from campaign.execute import Finding, known_defects
+from campaign.tree_laws import TREE_LAWS
 from invariants import LAWS
 from model.kernels import Kernel
 from strategies.ops import Op
 
 _DECIMALS = 3
-_LAWS = {law.id: law for law in LAWS}
+_LAWS = {law.id: law for law in (*LAWS, *TREE_LAWS)}
 
 
 def to_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type of its own
@@ -79,6 +80,28 @@ class CampaignStarted(Event):
     strict: bool
     out: str
     tool: str
+
+
+@attrs.frozen
+class TreeOpened(Event):
+    """A source tree was read, built and probed.
+
+    Attributes:
+        tree: What the user called it, ``tree:PATH``.
+        kernel: What traces call it.
+        levels: The levels that are run.
+        model: Name of the model that it is compared with; empty with ``vs``.
+        behaves_like: What is known of that, in lines.
+        vs: Another tree that it is compared with; empty if none.
+    """
+
+    name = "tree-opened"
+    tree: str
+    kernel: str
+    levels: tuple[str, ...]
+    model: str
+    behaves_like: tuple[str, ...]
+    vs: str = ""
 
 
 @attrs.frozen
@@ -226,6 +249,7 @@ class Shrunk(Event):
         also_met: Findings of other buckets met on the way, each saved too.
         remark: Whether it is of a documented law and fails nothing.
         shortest_in: The scope in which no shorter history has the finding; empty if unknown.
+        replay_on: What to run the trace on; empty if the trace says it.
     """
 
     name = "shrunk"
@@ -239,6 +263,7 @@ class Shrunk(Event):
     also_met: tuple[OtherBucket, ...]
     remark: bool = False
     shortest_in: str = ""
+    replay_on: str = ""
 
 
 @attrs.frozen

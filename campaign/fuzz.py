@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from typing import Any
 
 from campaign.arguments import (
     Interrupt,
@@ -20,9 +21,10 @@ from campaign.arguments import (
     seed,
 )
 from campaign.cases import Engine
-from campaign.engine import Campaign, Plan
+from campaign.engine import Campaign
 from campaign.json_lines import Consumer, JsonLines
-from campaign.subject_names import kernel_named
+from campaign.plan import Plan
+from campaign.subject_names import is_tree, kernel_named, tree_mode
 from campaign.terminal import terminal
 from model.defects import DEFECTS, DefectError
 from model.kernels import NEWEST, Kernel
@@ -95,6 +97,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a statement of the kernel's own comments that is untrue is a finding, too",
     )
     add("--keep-going", action="store_true", help="go on after a finding; one of each bucket")
+    add("--vs", metavar="SUBJECT", help="compare tree:PATH with another tree, tree:PATH2")
+    add(
+        "--build",
+        type=tree_mode,
+        metavar="KIND",
+        help="tree:PATH: plain, guard (pages; sees use after free) or asan; default plain, now "
+        "and then guard",
+    )
     add_out(parser)
     add("--json", action="store_true", help="print events as JSON, one per line")
     parser.set_defaults(run=run)
@@ -125,19 +135,43 @@ def plan_of(args: argparse.Namespace) -> Plan:
     if args.cases is not None and args.seconds is not None:
         refuse("--for and --cases: give one of them")
     check_directory("--out", args.out)
+    if is_tree(args.subject):
+        return tree_plan_of(args, _common(args))
+    for option, given in (("--vs", args.vs), ("--build", args.build)):
+        if given:
+            subject = printable(args.subject or NEWEST.name)
+            refuse(f"{option} {printable(given)}: is for tree:PATH, and {subject} is a model")
+    return Plan(kernel=kernel_of(args.subject, args.defect), engine=args.engine, **_common(args))
+
+
+def _common(args: argparse.Namespace) -> dict[str, Any]:
     seconds = DEFAULT_SECONDS if args.cases is None and args.seconds is None else args.seconds
-    return Plan(
-        kernel=kernel_of(args.subject, args.defect),
-        seed=random_seed() if args.seed is None else args.seed,
-        out=args.out,
-        cases=args.cases,
-        seconds=seconds,
-        engine=args.engine,
-        steps=args.steps,
-        jobs=args.jobs or default_jobs(),
-        keep_going=args.keep_going,
-        strict=args.strict,
-    )
+    return {
+        "seed": random_seed() if args.seed is None else args.seed,
+        "out": args.out,
+        "cases": args.cases,
+        "seconds": seconds,
+        "steps": args.steps,
+        "jobs": args.jobs or default_jobs(),
+        "keep_going": args.keep_going,
+        "strict": args.strict,
+    }
+
+
+def tree_plan_of(args: argparse.Namespace, common: dict[str, Any]) -> Plan:
+    """Return the plan of a campaign on ``tree:PATH``.
+
+    Raises:
+        UsageError: It is no kernel tree, or an option makes no sense on one.
+        UnavailableError: Nothing can be built here.
+    """
+    from campaign.tree_plan import tree_plan
+
+    if args.defect is not None:
+        refuse(f"--defect {printable(args.defect)}: is put into models; change the tree's code")
+    if args.engine not in {Engine.ALL, Engine.SWARM}:
+        refuse(f"--engine {args.engine}: a tree is run on random histories; leave --engine out")
+    return tree_plan(args.subject, vs=args.vs, mode=args.build or "", **common)
 
 
 def kernel_of(subject: str | None, defect: str | None) -> Kernel:
@@ -162,6 +196,9 @@ def kernel_of(subject: str | None, defect: str | None) -> Kernel:
 def run(args: argparse.Namespace) -> int:
     """Run ``anonvma fuzz``; return the exit code."""
     plan = plan_of(args)
+    opened = plan.opened()
     consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
     with contextlib.closing(consumer), Interrupt() as interrupted:
+        if opened is not None:
+            consumer(opened)
         return Campaign(plan, consumer, interrupted).run().exit_code

@@ -15,10 +15,10 @@ import attrs
 from campaign.errors import CLEAN, FOUND, NOTHING_PROVED
 from campaign.events import to_json
 from campaign.matrix_text import markdown, terminal_lines
-from campaign.replay import Outcome, Replay, replay
-from campaign.subject_names import defects_named, kernel_named
+from campaign.replay import Outcome, Replay, Subject, add_build, replay, subject_named
+from campaign.subject_names import defects_named
 from campaign.text_table import width
-from model.kernels import KERNELS, RELEASES, Kernel
+from model.kernels import KERNELS, RELEASES
 from strategies.trace import RecordedFinding, Trace, load, printable
 
 
@@ -64,7 +64,7 @@ def _is_the_bug(replayed: Replay, recorded: RecordedFinding | None) -> bool:
 
 
 def columns_of(
-    paths: Sequence[str], kernels: Sequence[Kernel], *, strict: bool = False
+    paths: Sequence[str], kernels: Sequence[Subject], *, strict: bool = False
 ) -> list[Column]:
     """Run the traces in some files on every kernel.
 
@@ -84,14 +84,15 @@ def columns_of(
     ]
 
 
-def subjects(on: Sequence[str], defects: str | None) -> list[Kernel]:
+def subjects(on: Sequence[str], defects: str | None, build: str | None = None) -> list[Subject]:
     """Return the kernels that are asked for, each once: those named, or all, and with defects.
 
     Raises:
         UsageError: No such kernel or defect.
         UnavailableError: A subject that cannot run here.
     """
-    chosen = [kernel_named(name) for name in on] or list(KERNELS.values())
+    chosen: list[Subject] = [subject_named(name, build) for name in on]
+    chosen = chosen or list(KERNELS.values())
     if defects is not None:
         chosen += [defect.subject() for defect in defects_named(defects)]
     return list({kernel.name: kernel for kernel in chosen}.values())
@@ -167,12 +168,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")
     form.add_argument("--markdown", action="store_true", help="print a table for a mail")
+    add_build(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run ``anonvma matrix``; return the exit code."""
-    kernels = subjects(args.on, args.defects)
+    kernels = subjects(args.on, args.defects, args.build)
     columns = columns_of(args.traces, kernels, strict=args.strict)
     if args.json:
         sys.stdout.write(json.dumps({"matrix": document(columns)}, indent=2) + "\n")

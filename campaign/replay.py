@@ -6,8 +6,9 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 import attrs
 
@@ -28,7 +29,7 @@ from campaign.observe import (
     missing_ops,
     observe,
 )
-from campaign.subject_names import kernel_named
+from campaign.subject_names import TREE, is_tree, kernel_named, tree_mode
 from invariants import Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation
@@ -64,6 +65,7 @@ class Replay:
         unreached: Allocation failures that the trace asks for and that did not happen.
         idle: Operations that were recorded no-ops.
         steps: Operations executed.
+        ran: How it was run, where there is more than one way.
     """
 
     outcome: Outcome
@@ -73,6 +75,7 @@ class Replay:
     unreached: tuple[Unreached, ...] = ()
     idle: int = 0
     steps: int = 0
+    ran: str = ""
 
     @property
     def code(self) -> int:
@@ -82,12 +85,46 @@ class Replay:
         return CLEAN if self.finding is None else FOUND
 
 
-def replay(trace: Trace, kernel: Kernel, *, strict: bool = False) -> Replay:
+class Elsewhere(Protocol):
+    """A subject that is no model kernel: a source tree."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a line."""
+
+    def replay(self, trace: Trace, *, strict: bool) -> Replay:
+        """Run a trace there."""
+
+    def step_lines(self, trace: Trace) -> Iterator[str]:
+        """Yield each operation with what it returned and what it changed."""
+
+
+Subject = Kernel | Elsewhere
+"""What a trace can be run on."""
+
+
+def subject_named(name: str, build: str | None = None) -> Subject:
+    """Return the subject called ``name``, a tree built if it is ``tree:PATH``.
+
+    Raises:
+        UsageError: There is none such.
+        UnavailableError: It cannot run here.
+    """
+    if not is_tree(name):
+        return kernel_named(name)
+    from campaign.tree_replay import tree_named
+
+    return tree_named(name, build)
+
+
+def replay(trace: Trace, kernel: Subject, *, strict: bool = False) -> Replay:
     """Run a trace with every law after every step.
 
     A documented law counts if the trace records a finding of it, or with ``strict``. A trace
     that needs what the release did not have is not run.
     """
+    if not isinstance(kernel, Kernel):
+        return kernel.replay(trace, strict=strict)
     missing = missing_ops(kernel, trace.ops)
     if missing:
         return Replay(Outcome.ERROR, missing=missing)
@@ -111,9 +148,12 @@ def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
         return f"cannot be run there: {'; '.join(map(str, replayed.missing))}"
     if replayed.finding is None:
         idle = f", {replayed.idle} of them without effect" if replayed.idle else ""
-        parts = [f"{replayed.steps} operations{idle}, every law holds{_but(replayed.remarks)}"]
+        what = f"{replayed.steps} operations{idle}"
+        same = f" {replayed.ran}: no difference, and" if replayed.ran else ","
+        parts = [f"{what}{same} every law holds{_but(replayed.remarks)}"]
     else:
         parts = [describe(replayed.finding)]
+        parts += [f"found {replayed.ran}"] if replayed.ran else []
     if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
         parts.append(f"recorded: {recorded.bucket}")
     if replayed.unreached:
@@ -148,8 +188,11 @@ def _known_as(defect_id: str) -> str:
     return f"known as {defect.id}{cve}, fixed by {defect.fix} in {defect.fixed_in}"
 
 
-def step_lines(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
+def step_lines(trace: Trace, kernel: Subject, last: int) -> Iterator[str]:
     """Yield each operation up to ``last`` with what it returned and what it changed."""
+    if not isinstance(kernel, Kernel):
+        yield from kernel.step_lines(attrs.evolve(trace, ops=trace.ops[: last + 1]))
+        return
     subject, names = ModelSubject(kernel), Names()
     # For the laws that watch operations from inside: what they stop must stop here, too.
     Checker(kernel).attach(subject.world)
@@ -214,28 +257,60 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="a statement of the kernel's own comments that is untrue is a finding, too",
     )
+    add_build(parser)
     parser.set_defaults(run=run)
+
+
+def add_build(parser: argparse.ArgumentParser) -> None:
+    """Add ``--build`` to a command."""
+    parser.add_argument(
+        "--build",
+        type=tree_mode,
+        metavar="KIND",
+        help="tree:PATH: plain, guard (pages, which see use after free; default) or asan",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run ``anonvma replay``; return the exit code."""
-    kernels = [kernel_named(name) for name in args.on]
+    kernels = [subject_named(name, args.build) for name in args.on]
     codes = [code for path in args.traces for code in _replay_file(path, kernels, args)]
     order = (BAD_INPUT, FOUND, NOTHING_PROVED, CLEAN)
     return min(codes, key=order.index)
 
 
-def _replay_file(path: str, kernels: list[Kernel], args: argparse.Namespace) -> list[int]:
+def subject_of(trace: Trace, where: str) -> Kernel:
+    """Return the model kernel that a trace names.
+
+    Raises:
+        UsageError: There is none such.
+        UnavailableError: It cannot run here, or was found in a source tree and none is named.
+    """
+    if is_tree(trace.kernel):
+        msg = (
+            f"{where}: was found in a source tree ({printable(trace.kernel)}) and cannot run here "
+            f"without one; name it with --on {TREE}PATH, or a model"
+        )
+        raise UnavailableError(msg)
+    try:
+        return kernel_named(trace.kernel)
+    except UsageError as error:
+        msg = f"{where}: {error}; choose another with --on"
+        raise UsageError(msg) from None
+    except UnavailableError as error:
+        msg = f"{where}: {error}"
+        raise UnavailableError(msg) from None
+
+
+def _replay_file(path: str, kernels: Sequence[Subject], args: argparse.Namespace) -> list[int]:
     where = printable(path)
     try:
         trace = load(path)
-        subjects = kernels or [kernel_named(trace.kernel)]
-    except TraceError as error:
+        subjects = kernels or [subject_of(trace, where)]
+    except (TraceError, UsageError) as error:
         return [_cannot(where, str(error), BAD_INPUT)]
-    except UsageError as error:
-        return [_cannot(where, f"{where}: {error}; choose another with --on", BAD_INPUT)]
     except UnavailableError as error:
-        return [_cannot(where, f"{where}: {error}", NOTHING_PROVED)]
+        return [_cannot(where, str(error), NOTHING_PROVED)]
     replays = [replay(trace, kernel, strict=args.strict) for kernel in subjects]
     for kernel, replayed in zip(subjects, replays, strict=True):
         text = detail(replayed, trace.finding)
@@ -243,8 +318,9 @@ def _replay_file(path: str, kernels: list[Kernel], args: argparse.Namespace) -> 
         if args.steps and not replayed.missing:
             last = len(trace.ops) if replayed.finding is None else replayed.finding.step
             sys.stdout.writelines(f"{line}\n" for line in step_lines(trace, kernel, last))
-    if len(subjects) == 2 and not any(replayed.missing for replayed in replays):  # noqa: PLR2004
-        sys.stdout.write(f"returns    {where}: {compared(trace, *subjects)}\n")
+    models = [kernel for kernel in subjects if isinstance(kernel, Kernel)]
+    if len(subjects) == len(models) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
+        sys.stdout.write(f"returns    {where}: {compared(trace, *models)}\n")
     return [replayed.code for replayed in replays]
 
 

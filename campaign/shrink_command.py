@@ -12,16 +12,16 @@ from pathlib import Path
 
 import attrs
 
-from campaign.arguments import Interrupt, default_jobs
-from campaign.errors import CLEAN, FOUND, INTERRUPTED, UsageError
+from campaign.arguments import Interrupt, default_jobs, refuse
+from campaign.errors import CLEAN, FOUND, INTERRUPTED
 from campaign.execute import Execution, Finding, execute, find
 from campaign.explorer import Explorer, Limits
 from campaign.prove import Proof, prove
-from campaign.replay import Outcome, describe, outcome_of
+from campaign.replay import Outcome, add_build, describe, outcome_of, subject_of
 from campaign.shrink import Predicate, ShrinkResult, shrink
 from campaign.shrink_passes import Ops
 from campaign.store import recorded, save_trace, write_atomic
-from campaign.subject_names import kernel_named
+from campaign.subject_names import is_tree, kernel_named
 from model.kernels import Kernel
 from strategies.trace import Trace, load, printable, tool
 
@@ -33,9 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "shrink",
         help="make the trace of a finding as short as it gets",
-        description="Run a trace on the kernel that it names and look for the shortest list of "
-        "operations with a finding in the same bucket. Exit code: 1 with a finding, 0 without "
-        "(nothing is written then), 2 for bad input, 130 interrupted.",
+        description="Run a trace on the kernel that it names, or --on, and look for the "
+        "shortest list of operations with a finding in the same bucket. Exit code: 1 with a "
+        "finding, 0 without (nothing is written then), 2 for bad input, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="trace file")
@@ -61,6 +61,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="explore the scope of the result: is there anything shorter?",
     )
+    parser.add_argument(
+        "--on",
+        metavar="SUBJECT",
+        help="where to run instead of the kernel that the trace names; tree:PATH for a trace that "
+        "was found in a source tree",
+    )
+    add_build(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,11 +83,9 @@ def run(args: argparse.Namespace) -> int:
     """Run ``anonvma shrink``; return the exit code."""
     path = Path(args.trace)
     trace = load(path)
-    try:
-        kernel = kernel_named(trace.kernel)
-    except UsageError as error:
-        msg = f"{printable(args.trace)}: {error}"
-        raise UsageError(msg) from None
+    if is_tree(args.on):
+        return _run_on_tree(args, trace, _target(args, path))
+    kernel = kernel_named(args.on) if args.on else subject_of(trace, printable(args.trace))
     done = execute(kernel, trace.ops)
     finding = _aim(done, trace, strict=args.strict)
     if finding is None:
@@ -90,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         return CLEAN
     is_remark = finding in done.remarks
     predicate = partial(find, kernel, law=finding.law) if is_remark else partial(find, kernel)
-    target = Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
+    target = _target(args, path)
     result = _shrink(trace, predicate, args.seconds, target)
     proof, code = "", FOUND
     if args.prove:
@@ -108,6 +113,29 @@ def run(args: argparse.Namespace) -> int:
         lines.insert(2, f"proof      {proof}")
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return code
+
+
+def _target(args: argparse.Namespace, path: Path) -> Path:
+    return Path(args.output) if args.output else path.with_name(f"{path.stem}.shrunk.json")
+
+
+def _run_on_tree(args: argparse.Namespace, trace: Trace, target: Path) -> int:
+    from campaign.tree_shrink import found_on_tree
+
+    if args.prove:
+        refuse(f"--prove: is for models; {printable(args.on)} has no states to go back to")
+    found = found_on_tree(args.on, trace, build=args.build, strict=args.strict)
+    where = printable(args.on)
+    if found is None:
+        sys.stdout.write(f"nothing to shrink: {printable(args.trace)} is CLEAN on {where}\n")
+        return CLEAN
+    # What was found is on this tree, whatever the trace says.
+    trace = attrs.evolve(trace, kernel=found.name)
+    result = _shrink(trace, found.predicate, args.seconds, target)
+    slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
+    lines = _summary(trace, result, target, slips)
+    sys.stdout.writelines(f"{line}\n" for line in [*lines[:-1], f"{lines[-1]} --on {where}"])
+    return FOUND
 
 
 def _aim(done: Execution, trace: Trace, *, strict: bool) -> Finding | None:

@@ -12,11 +12,33 @@ from model.defects import DEFECTS, Defect, DefectError
 from model.kernels import KERNELS, NEWEST, Kernel
 from strategies.trace import printable
 
+TREE = "tree:"
+"""What the name of a source tree begins with; its path follows, in a trace a hash."""
+
+TREE_MODES = ("plain", "guard", "asan")
+"""How a tree's memory is watched: ``subjects.tree.process``."""
+
 _ELSEWHERE = {
-    "tree:": "compiling a kernel source tree is not built in yet",
     "host": "running on this host's kernel is not built in yet",
     "vm:": "running in a virtual machine is not built in yet",
 }
+
+
+def is_tree(name: str | None) -> bool:
+    """Tell whether a SUBJECT is a source tree."""
+    return bool(name) and str(name).startswith(TREE)
+
+
+def tree_mode(text: str) -> str:
+    """Return the value of ``--build``.
+
+    Raises:
+        UsageError: There is no such build.
+    """
+    if text not in TREE_MODES:
+        msg = f"--build {printable(text)}: there are {', '.join(TREE_MODES)}"
+        raise UsageError(msg)
+    return text
 
 
 def kernel_named(name: str | None) -> Kernel:
@@ -30,6 +52,12 @@ def kernel_named(name: str | None) -> Kernel:
     """
     if not name:
         return NEWEST
+    if is_tree(name):
+        msg = (
+            f"{printable(name)} cannot run here: this needs a model kernel, such as {NEWEST.name} "
+            "(fuzz, replay, shrink, matrix and check take a source tree)"
+        )
+        raise UnavailableError(msg)
     for prefix, reason in _ELSEWHERE.items():
         if name.startswith(prefix) and (prefix.endswith(":") or name == prefix):
             msg = f"{printable(name)} cannot run here: {reason}; use a model kernel, {NEWEST.name}"

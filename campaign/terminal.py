@@ -28,6 +28,7 @@ from campaign.events import (
     Progress,
     Shrunk,
     TraceUnsaved,
+    TreeOpened,
 )
 from strategies.ops import Op
 from strategies.trace import one_line, printable
@@ -57,6 +58,8 @@ def lines_of(event: Event) -> list[str]:
     """Return what people are told about an event at once; nothing for some."""
     lines: list[str] = []
     match event:
+        case TreeOpened():
+            lines = _opened(event)
         case CampaignStarted():
             lines = [_started(event)]
         case FindingFound():
@@ -125,6 +128,15 @@ def _started(event: CampaignStarted) -> str:
     )
 
 
+def _opened(event: TreeOpened) -> list[str]:
+    levels = " and ".join(event.levels)
+    against = f"compared with {printable(event.vs)}" if event.vs else f"against {event.model}"
+    return [
+        f"tree      {printable(event.tree)} ({event.kernel}), level {levels}, {against}",
+        *[f"          {line}" for line in event.behaves_like],
+    ]
+
+
 def _found(event: FindingFound) -> list[str]:
     count = _count(event.operations, "operation")
     lines = [
@@ -151,7 +163,8 @@ def _shrunk(event: Shrunk) -> list[str]:
     ]
     lines.append(f"  {_saved(event.file)}")
     if event.file is not None:
-        lines.append(f"  replay:   anonvma replay {shlex.quote(printable(event.file))}")
+        on = f" --on {shlex.quote(printable(event.replay_on))}" if event.replay_on else ""
+        lines.append(f"  replay:   anonvma replay {shlex.quote(printable(event.file))}{on}")
     return lines
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from model.anon_vma import get_anon_vma, put_anon_vma
 from model.kernels import Kernel
 from model.locking import mmap_write_lock, mmap_write_unlock
 from model.rmap import anon_vma_clone, anon_vma_fork, anon_vma_prepare, unlink_anon_vmas
@@ -22,12 +23,17 @@ from subjects.state import State
 
 
 class LevelA(NativeDriver):
-    """The driver of the level A recordings."""
+    """The driver of the level A recordings.
+
+    Attributes:
+        held: How many references are held from outside on each anon_vma, by number.
+    """
 
     def __init__(self, kernel: Kernel, nowait: str) -> None:
         super().__init__(kernel, nowait)
         self._vmas: dict[int, VmAreaStruct] = {}
         self._failed: State | None = None
+        self.held: dict[int, int] = {}
         self._operations: dict[str, Callable[..., int]] = {
             "new": self._new,
             "map": self._map,
@@ -37,6 +43,8 @@ class LevelA(NativeDriver):
             "copy": self._copy,
             "unlink": self._unlink,
             "free": self._free,
+            "get": self._get,
+            "put": self._put,
         }
 
     def operations(self) -> Mapping[str, Callable[..., int]]:
@@ -47,6 +55,10 @@ class LevelA(NativeDriver):
         """Return the child VMA that the fork just executed gave up, if it failed."""
         failed, self._failed = self._failed, None
         return {} if failed is None else {"failed_vma": failed}
+
+    def note_failed(self, number: int, vma: VmAreaStruct) -> None:
+        """Note how a fork that failed has left the child's VMA, before that is freed."""
+        self._failed = {"id": number, "anon_vma": self.pointer(vma), "chain": self.chain(vma)}
 
     def _vma(self, mm: MmStruct, number: int) -> VmAreaStruct:
         vma = self._vmas.get(number)
@@ -120,8 +132,7 @@ class LevelA(NativeDriver):
             tmp = self._dup_vma(number, mm, mpnt)
             rc = anon_vma_fork(world, tmp, mpnt)
             if rc:
-                anon_vma, chain = self.pointer(tmp), self.chain(tmp)
-                self._failed = {"id": number, "anon_vma": anon_vma, "chain": chain}
+                self.note_failed(number, tmp)
                 self._free_vma(tmp)
                 break
             self._place(mm, tmp)
@@ -170,4 +181,19 @@ class LevelA(NativeDriver):
         freed = self._vma(process, vma)
         vma_erase(self.world, process, freed)
         self._free_vma(freed)
+        return 0
+
+    # No recording has these two: references that somebody outside holds, as KSM does.
+
+    def _get(self, anon_vma: int) -> int:
+        get_anon_vma(self.anon_vma(anon_vma))
+        self.held[anon_vma] = self.held.get(anon_vma, 0) + 1
+        return 0
+
+    def _put(self, anon_vma: int) -> int:
+        if not self.held.get(anon_vma):
+            msg = f"nobody holds a reference on anon_vma {anon_vma}"
+            raise ImpossibleOperation(msg)
+        self.held[anon_vma] -= 1
+        put_anon_vma(self.world, self.anon_vma(anon_vma))
         return 0

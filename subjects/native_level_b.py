@@ -6,12 +6,17 @@ recordings' README describes those of the recording program, which are simpler t
 no preallocation for tree changes of their own, and a split for munmap always makes the VMA that
 survives the new one. Pages are not modelled but remembered, for one purpose: after each
 operation every mapping of a page must be found by a walk of its anon_vma.
+
+``madvise``, ``get`` and ``put`` are in no recording; the C driver for source trees has them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import attrs
+
+from model.anon_vma import get_anon_vma, put_anon_vma
 from model.copy_vma import copy_vma
 from model.interval_tree import anon_vma_interval_tree_foreach
 from model.kernels import Kernel
@@ -22,10 +27,13 @@ from model.page_rmap import linear_page_index, vma_address
 from model.rmap import anon_vma_fork, anon_vma_prepare, unlink_anon_vmas
 from model.slab import FreedAnonVma, kmem_cache_alloc_vma, kmem_cache_free_vma
 from model.structs import (
+    EAGAIN,
     EFAULT,
     EINVAL,
     ENOMEM,
+    VM_DONTCOPY,
     VM_READ,
+    VM_WIPEONFORK,
     VM_WRITE,
     AnonVma,
     MmStruct,
@@ -44,14 +52,44 @@ from subjects.state import State
 
 _FLAGS = {1: VM_READ, 3: VM_READ | VM_WRITE}
 
+DONTNEED, DONTFORK, DOFORK, WIPEONFORK, KEEPONFORK = range(5)
+"""Advices, as the C driver numbers them."""
+
+_SET = {DONTFORK: VM_DONTCOPY, WIPEONFORK: VM_WIPEONFORK}
+_CLEAR = {DOFORK: VM_DONTCOPY, KEEPONFORK: VM_WIPEONFORK}
+
+
+@attrs.define(eq=False, slots=True)
+class MappedPage:
+    """A page that processes map.
+
+    Attributes:
+        number: By order of creation within the sequence.
+        anon_vma: What its mapping names; that may have been freed.
+        index: Its page offset.
+        mapped: In how many places it is mapped.
+    """
+
+    number: int
+    anon_vma: AnonVma
+    index: int
+    mapped: int = 1
+
 
 class LevelB(NativeDriver):
-    """The driver of the level B recordings."""
+    """The driver of the level B recordings.
+
+    Attributes:
+        pages: The pages that each process maps, by process and address.
+        held: The anon_vmas on which a reference is held from outside, by the process and address
+            whose page it was taken for.
+    """
 
     def __init__(self, kernel: Kernel, nowait: str) -> None:
         super().__init__(kernel, nowait)
-        # For each process and page number there, the anon_vma and index of the page it maps.
-        self._pages: dict[int, dict[int, tuple[AnonVma, int]]] = {}
+        self.pages: dict[int, dict[int, MappedPage]] = {}
+        self.held: dict[tuple[int, int], AnonVma] = {}
+        self._new_page = 0
         self._operations: dict[str, Callable[..., int]] = {
             "mmap": self._mmap,
             "munmap": self._munmap,
@@ -60,6 +98,9 @@ class LevelB(NativeDriver):
             "mremap": self._mremap,
             "fork": self._fork,
             "exit": self._exit,
+            "madvise": self._madvise,
+            "get": self._get,
+            "put": self._put,
         }
 
     def operations(self) -> Mapping[str, Callable[..., int]]:
@@ -74,13 +115,15 @@ class LevelB(NativeDriver):
     def extras(self) -> State:
         """Return how many mappings of pages a walk does not find."""
         misses = sum(
-            not self._is_found(mm, address, anon_vma, index)
-            for mm, pages in self._pages.items()
-            for address, (anon_vma, index) in pages.items()
+            not self.is_found(mm, address, page)
+            for mm, pages in self.pages.items()
+            for address, page in pages.items()
         )
         return {"rmap_misses": misses}
 
-    def _is_found(self, mm: int, address: int, anon_vma: AnonVma, index: int) -> bool:
+    def is_found(self, mm: int, address: int, page: MappedPage) -> bool:
+        """Tell whether a walk from a page's mapping finds it where a process maps it."""
+        anon_vma, index = page.anon_vma, page.index
         if type(anon_vma) is FreedAnonVma:
             return False
         return any(
@@ -91,7 +134,7 @@ class LevelB(NativeDriver):
     def _mmap(self, mm: int, start: int, len: int, prot: int) -> int:  # noqa: A002 - the file's name
         world = self.world
         process = self.mms[mm] if mm in self.mms else self.new_process(mm)
-        self._pages.setdefault(mm, {})
+        self.pages.setdefault(mm, {})
         first, last = start // PAGE_SIZE, (start + len) // PAGE_SIZE
         if find_vma_intersection(process, first, last) is not None:
             return -EINVAL
@@ -137,9 +180,13 @@ class LevelB(NativeDriver):
             mm.map_count -= 1
             unlink_anon_vmas(self.world, vma)
             kmem_cache_free_vma(self.world, vma)
-        pages = self._pages[number]
-        self._pages[number] = {at: page for at, page in pages.items() if not start <= at < end}
+        self._forget(number, start, end)
         return 0
+
+    def _forget(self, number: int, start: int, end: int) -> None:
+        pages = self.pages[number]
+        for at in [at for at in pages if start <= at < end]:
+            pages.pop(at).mapped -= 1
 
     def _mprotect(self, mm: int, start: int, len: int, prot: int) -> int:  # noqa: A002
         process = self.process(mm)
@@ -155,13 +202,14 @@ class LevelB(NativeDriver):
                 return 0
             at = max(at, vma.vm_start)
             upto = min(end, vma.vm_end)
-            if vma.vm_flags != flags:
+            changed = vma.vm_flags & ~(VM_READ | VM_WRITE) | flags
+            if vma.vm_flags != changed:
                 if at > vma.vm_start:
                     prev = vma
-                rc, vma = vma_modify(self.world, prev, vma, at, upto, flags)
+                rc, vma = vma_modify(self.world, prev, vma, at, upto, changed)
                 if rc:
                     return rc
-                vma.vm_flags = flags
+                vma.vm_flags = changed
             at = upto
             if at >= end:
                 return 0
@@ -175,8 +223,19 @@ class LevelB(NativeDriver):
         rc = anon_vma_prepare(self.world, vma)
         mmap_read_unlock(self.world, process)
         if not rc and vma.anon_vma is not None:
-            self._pages[mm][address] = (vma.anon_vma, linear_page_index(vma, address))
+            self._map_page(mm, address, vma.anon_vma, linear_page_index(vma, address))
         return rc
+
+    def _map_page(self, mm: int, address: int, anon_vma: AnonVma, index: int) -> None:
+        page = self.pages[mm].get(address)
+        if page is not None and page.mapped == 1:
+            # do_wp_page: nobody else has it, so it is moved to the VMA's own anon_vma.
+            page.anon_vma, page.index = anon_vma, index
+            return
+        if page is not None:
+            page.mapped -= 1
+        self.pages[mm][address] = MappedPage(self._new_page, anon_vma, index)
+        self._new_page += 1
 
     def _mremap(self, mm: int, start: int, len: int, to: int) -> int:  # noqa: A002
         process, pages = self.process(mm), len // PAGE_SIZE
@@ -198,7 +257,7 @@ class LevelB(NativeDriver):
         new_vma, _, _ = copy_vma(self.world, vma, new, pages, pgoff)
         if new_vma is None:
             return -ENOMEM
-        mapped = self._pages[number]
+        mapped = self.pages[number]
         for address in [at for at in mapped if old <= at < old + pages]:
             mapped[address + new - old] = mapped.pop(address)
         return self._unmap(number, old, old + pages)
@@ -206,23 +265,37 @@ class LevelB(NativeDriver):
     def _fork(self, parent: int, child: int) -> int:
         oldmm = self.process(parent)
         mm = self.new_process(child)
-        self._pages[child] = {}
+        self.pages[child] = {}
         mmap_write_lock(self.world, oldmm)
         mmap_write_lock(self.world, mm)
         rc = self._dup_mmap(mm, oldmm)
         mmap_write_unlock(self.world, mm)
         mmap_write_unlock(self.world, oldmm)
         if not rc:
-            self._pages[child] = dict(self._pages[parent])
+            self._copy_pages(mm, parent, child)
         return rc
+
+    def _copy_pages(self, mm: MmStruct, parent: int, child: int) -> None:
+        copied = self.pages[child]
+        for address, page in self.pages[parent].items():
+            vma = vma_lookup(mm, address)
+            if vma is not None and not vma.vm_flags & VM_WIPEONFORK:
+                page.mapped += 1
+                copied[address] = page
 
     def _dup_mmap(self, mm: MmStruct, oldmm: MmStruct) -> int:
         for mpnt in oldmm.mmap:
+            if mpnt.vm_flags & VM_DONTCOPY:
+                continue
             tmp = vm_area_dup(self.world, mpnt)
             if tmp is None:
                 return -ENOMEM
             tmp.vm_mm = mm
-            rc = anon_vma_fork(self.world, tmp, mpnt)
+            rc = 0
+            if tmp.vm_flags & VM_WIPEONFORK:
+                tmp.anon_vma = None
+            else:
+                rc = anon_vma_fork(self.world, tmp, mpnt)
             if rc:
                 kmem_cache_free_vma(self.world, tmp)
                 return rc
@@ -236,8 +309,59 @@ class LevelB(NativeDriver):
         last = process.mmap[-1].vm_end if process.mmap else 0
         rc = self._unmap(mm, 0, last)
         mmap_write_unlock(self.world, process)
-        del self.mms[mm], self._pages[mm]
+        del self.mms[mm], self.pages[mm]
         return rc
+
+    def _madvise(self, mm: int, start: int, len: int, advice: int) -> int:  # noqa: A002
+        process = self.process(mm)
+        first, last = start // PAGE_SIZE, (start + len) // PAGE_SIZE
+        mmap_write_lock(self.world, process)
+        rc = self._advise(mm, first, last, advice)
+        mmap_write_unlock(self.world, process)
+        return rc
+
+    def _advise(self, number: int, at: int, end: int, advice: int) -> int:
+        # A hole is skipped and remembered, as madvise_walk_vmas does.
+        mm, result = self.mms[number], 0
+        while at < end:
+            vma, prev = find_vma_prev(mm, at)
+            if vma is None or vma.vm_start >= end:
+                return -ENOMEM
+            if vma.vm_start > at:
+                at, result = vma.vm_start, -ENOMEM
+            upto = min(end, vma.vm_end)
+            if advice == DONTNEED:
+                self._forget(number, at, upto)
+            else:
+                flags = vma.vm_flags & ~_CLEAR.get(advice, 0) | _SET.get(advice, 0)
+                if flags != vma.vm_flags:
+                    if at > vma.vm_start:
+                        prev = vma
+                    rc, vma = vma_modify(self.world, prev, vma, at, upto, flags)
+                    if rc:
+                        return -EAGAIN
+                    vma.vm_flags = flags
+            at = upto
+        return result
+
+    def _get(self, mm: int, addr: int) -> int:
+        process, address = self.process(mm), addr // PAGE_SIZE
+        page = self.pages[mm].get(address)
+        if page is None:
+            return -EFAULT
+        place = int(process.name), address
+        if place in self.held:
+            return -EINVAL
+        get_anon_vma(page.anon_vma)
+        self.held[place] = page.anon_vma
+        return 0
+
+    def _put(self, mm: int, addr: int) -> int:
+        anon_vma = self.held.pop((mm, addr // PAGE_SIZE), None)
+        if anon_vma is None:
+            return -EINVAL
+        put_anon_vma(self.world, anon_vma)
+        return 0
 
 
 def _split_vma(world: World, vma: VmAreaStruct, addr: int, *, new_below: bool) -> int:

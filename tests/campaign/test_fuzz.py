@@ -12,6 +12,7 @@ import time
 import pytest
 
 from campaign import cli, engine, fuzz, store
+from campaign import plan as plans
 from campaign.cases import CaseResult
 from campaign.engine import Campaign, Plan
 from campaign.events import CampaignFinished, CaseFaulted, CaseLost, FindingFound, Shrunk
@@ -198,7 +199,7 @@ class TestKeepGoing:
         results = {
             k: doubles.found(k, law) for k, law in enumerate(("leak", "root", "leak", "leak"))
         }
-        monkeypatch.setattr(engine, "ShrinkTask", UnwillingShrinker)
+        monkeypatch.setattr(plans, "ShrinkTask", UnwillingShrinker)
         events = campaign(tmp_path, doubles.Outcomes(results), keep_going=True)
         found = [event.case for event in events if type(event) is FindingFound]
         buckets = events[-1].findings
@@ -212,7 +213,7 @@ class TestKeepGoing:
     def test_without_it_the_first_finding_ends_the_search(self, tmp_path, monkeypatch):
         """Without it, nothing after the finding with the lowest number is counted."""
         results = {3: doubles.found(3, goals=("a",)), 5: doubles.found(5, "leak", goals=("b",))}
-        monkeypatch.setattr(engine, "ShrinkTask", UnwillingShrinker)
+        monkeypatch.setattr(plans, "ShrinkTask", UnwillingShrinker)
         events = campaign(tmp_path, doubles.Outcomes(results), jobs=2)
         summary = events[-1]
         assert (summary.cases, summary.steps) == (4, 32)
@@ -270,13 +271,13 @@ class TestTrouble:
 
     def test_a_finding_counts_more_than_a_lost_case(self, tmp_path, monkeypatch):
         """A campaign with a finding and a lost case has found something."""
-        monkeypatch.setattr(engine, "ShrinkTask", UnwillingShrinker)
+        monkeypatch.setattr(plans, "ShrinkTask", UnwillingShrinker)
         run_case = LostThenFound()
         assert campaign(tmp_path, run_case)[-1].exit_code == 1
 
     def test_a_shrinker_that_dies_costs_nothing_but_the_shrinking(self, tmp_path, monkeypatch):
         """When shrinking dies, the finding is reported as it was found, with the reason."""
-        monkeypatch.setattr(engine, "ShrinkTask", UnwillingShrinker)
+        monkeypatch.setattr(plans, "ShrinkTask", UnwillingShrinker)
         events = campaign(tmp_path, doubles.Outcomes({1: doubles.found(1)}))
         shrunk = one(events, Shrunk)
         assert shrunk.stopped == "the worker ended with exit status 3"

@@ -36,6 +36,25 @@ MAY_IMPORT = {
     "strategies.trace": {"attrs", "model"},
     "strategies.trace_json": set(),
     "subjects": {"attrs", "model", "strategies.ops", "strategies.trace"},
+    # What a tree does is judged by the laws, and on the campaigns' histories.
+    "subjects.tree.judge": {"attrs", "model", "invariants", "strategies.trace", "subjects.tree"},
+    "subjects.tree.generate": {
+        "attrs",
+        "model",
+        "strategies.history",
+        "strategies.mix",
+        "strategies.ops",
+        "subjects.tree",
+    },
+    # An optional library, which nothing but reading a kernel tree needs.
+    "subjects.tree.source": {
+        "attrs",
+        "tree_sitter",
+        "tree_sitter_c",
+        "subjects.tree.conditionals",
+        "subjects.tree.errors",
+    },
+    "subjects.tree.mutations": {"attrs", "tree_sitter"},
     "campaign": {
         "attrs",
         "hypothesis",
@@ -133,10 +152,13 @@ def test_every_import_is_in_the_table(root, project_files):
     assert violations(root, project_files) == []
 
 
-def test_the_table_names_every_installed_package(root):
-    """The packages that pyproject.toml installs are the rooms of the table."""
+def test_the_table_names_every_installed_package(root, project_files):
+    """The packages that pyproject.toml installs are the rooms of the table and those in them."""
     pyproject = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    assert sorted(pyproject["tool"]["setuptools"]["packages"]) == ROOMS
+    installed = sorted(pyproject["tool"]["setuptools"]["packages"])
+    assert sorted({name.partition(".")[0] for name in installed}) == ROOMS
+    there = {".".join(path.parent.parts) for path in project_files if path.name == "__init__.py"}
+    assert installed == sorted(name for name in there if is_under(name, ROOMS))
 
 
 def test_the_step_loop_has_attrs_and_nothing_else():

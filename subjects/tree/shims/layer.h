@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tree's functions for VMAs (k_b_layer.c), for the operations of level B (k_b_driver.c). */
+#ifndef ANONVMA_LAYER_H
+#define ANONVMA_LAYER_H
+
+bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags);
+int layer_split(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long address, int new_below);
+int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_area_struct **vmap,
+		 unsigned long start, unsigned long end, unsigned long flags);
+struct vm_area_struct *layer_copy(struct vm_area_struct *vma, unsigned long to, unsigned long size,
+				  unsigned long pgoff);
+
+#endif
