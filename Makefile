@@ -8,12 +8,14 @@ LOG := $(VENV)/pip.log
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz test bench power format lint types clean
+.PHONY: help fuzz test test-tree bench bench-tree power format lint types clean
 
 help:
 	@echo "make fuzz     a 60-second campaign on the newest model kernel"
 	@echo "make test     everything that CI runs: format, lint, types, tests"
+	@echo "make test-tree   the tests of tree:PATH, on Debian's linux-source-6.1 and -6.12"
 	@echo "make bench    steps and states per CPU second, in tables; SPIN beside ours if installed"
+	@echo "make bench-tree TREES='DIR ...'   what tree:PATH costs on these source trees"
 	@echo "make power    mutation analysis: which law notices which mistake in the model"
 	@echo "make format   let ruff format the code"
 	@echo "make lint     ruff: format and rules, without changing anything"
@@ -33,6 +35,9 @@ fuzz: $(READY)
 test: lint types
 	$(BIN)/python -m pytest -n 2
 
+test-tree: $(READY)
+	ANONVMA_NEED_TREES=1 $(BIN)/python -m pytest -n 2 tests/subjects/tree tests/campaign/test_tree_*.py
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,6 +49,10 @@ bench: $(READY)
 	$(BIN)/python -m bench
 	@echo
 	$(BIN)/python -m bench.explore
+
+bench-tree: $(READY)
+	@test -n "$(TREES)" || { echo "name kernel source trees: make bench-tree TREES='DIR ...'"; exit 2; }
+	$(BIN)/python -m bench.tree $(TREES)
 
 power: $(READY)
 	$(BIN)/anonvma power

@@ -26,7 +26,7 @@ from subjects.tree.calls import request
 from subjects.tree.emit import extract
 from subjects.tree.generate import generate_a, generate_b
 from subjects.tree.judge import judge
-from subjects.tree.layout import open_tree
+from subjects.tree.layout import Level, open_tree
 from subjects.tree.probe import probe
 from subjects.tree.probes import behaves_like
 from subjects.tree.process import TreeDriver
@@ -35,7 +35,11 @@ from subjects.tree.translate import Played, play
 SEED = 1
 STEPS = 60
 TARGETS = {"build": 2.0, "plain": 20_000, "asan": 5_000}
-CALLS = {("A", "plain"): 1_000_000, ("A", "asan"): 50_000, ("B", "plain"): 100_000}
+CALLS: dict[tuple[Level, str], int] = {
+    ("A", "plain"): 1_000_000,
+    ("A", "asan"): 50_000,
+    ("B", "plain"): 100_000,
+}
 """Calls compared by level and mode; the build with guard pages is that of plain."""
 
 
@@ -66,7 +70,7 @@ def cpu_seconds() -> tuple[float, float]:
     return own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime
 
 
-def built(path: Path, level: str, profile: Profile) -> tuple[Path, float]:
+def built(path: Path, level: Level, profile: Profile) -> tuple[Path, float]:
     """Read and build a tree as if for the first time; return the program and the CPU seconds."""
     before = sum(cpu_seconds())
     tree = open_tree(path)
@@ -76,7 +80,7 @@ def built(path: Path, level: str, profile: Profile) -> tuple[Path, float]:
     return program, sum(cpu_seconds()) - before
 
 
-def compared(program: Path, mode: str, level: str, kernel: Kernel, calls: int) -> Compared:
+def compared(program: Path, mode: str, level: Level, kernel: Kernel, calls: int) -> Compared:
     """Compare so many calls of a tree with a model."""
     own, children = cpu_seconds()
     waiting: list[Played] = []
@@ -109,13 +113,14 @@ def compared(program: Path, mode: str, level: str, kernel: Kernel, calls: int) -
     return Compared(done, own_after - own + spent, spent, different, first)
 
 
-def measure(path: Path, calls: dict[tuple[str, str], int]) -> bool:
+def measure(path: Path, calls: dict[tuple[Level, str], int]) -> bool:
     """Print the table of one tree; return whether there was no difference."""
     write = sys.stdout.write
     tree = open_tree(path)
-    programs = {}
+    programs: dict[tuple[Level, str], Path] = {}
+    levels: tuple[Level, ...] = ("A", "B")
     write(f"{path.name}\n")
-    for level in ("A", "B"):
+    for level in levels:
         for profile in (Profile.PLAIN, Profile.ASAN):
             program, seconds = built(path, level, profile)
             programs[level, profile.value] = program
