@@ -172,7 +172,12 @@ class Mapcount(InvariantViolation):
 
 
 def check_mapcount(world: World) -> None:
-    """Check each page's and each swap slot's counts against entries, pins and swap cache."""
+    """Check each page's and each swap slot's counts against entries, pins and swap cache.
+
+    Rejects nothing that no other law rejects, as far as mutants tell (docs/power.md), and stays: it
+    names the entry or the count that is wrong. What follows, a page kept for ever or copied in
+    vain, is seen by other laws later.
+    """
     places = mapped_at(world)
     pins: dict[Page, int] = {}
     for pin in world.pins.values():
