@@ -49,7 +49,7 @@ _ALLOCATE_FIRST = ForkOrder.ALLOCATE_FIRST
 class ContractBroken(ModelViolation):
     """A function of the model did not do what it promises."""
 
-    law: ClassVar[str] = "contract"
+    law: ClassVar[str] = "rmap-contract"
 
 
 def _returns_error_code(name: str, _vma: VmAreaStruct, result: object) -> None:
@@ -267,7 +267,7 @@ def judge(kernel: Kernel, kept: Kept, seconds: float = 0.0) -> Verdict:
 
 def _broken(kernel: Kernel, kept: Kept) -> Iterator[Broken]:
     if kept.fault:
-        yield faulted(kernel.name, kept.fault, "contract")
+        yield faulted(kernel.name, kept.fault, "rmap-contract")
         return
     if kept.finding is not None:
         yield Broken(
@@ -286,4 +286,6 @@ def _broken(kernel: Kernel, kept: Kept) -> Iterator[Broken]:
     ]
     whats += [(f"probe {name}", f"{name}: {text}") for name, text in kept.probes]
     for bucket, what in whats:
-        yield Broken(bucket=f"contract: {bucket}", title=f"{kernel.name}: {what}", rule="contract")
+        yield Broken(
+            bucket=f"contract: {bucket}", title=f"{kernel.name}: {what}", rule="rmap-contract"
+        )

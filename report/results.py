@@ -86,7 +86,7 @@ SECTION_RULES = (
         "A model that can do more, or less, than before has other states.",
     ),
     Rule(
-        "contract",
+        "rmap-contract",
         "The functions of the model's rmap keep their promises, and each release enters its own.",
         "What they return and leave behind, their own assertions, and goals of fixed seeds.",
     ),

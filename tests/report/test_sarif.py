@@ -106,4 +106,6 @@ def test_every_law_is_a_rule():
     listed = rules()
     assert len({rule.id for rule in listed}) == len(listed)
     assert all(rule.statement and rule.help for rule in listed)
-    assert {"reuse-free", "expected-outcome", "contract"} <= {rule.id for rule in listed}
+    assert {"reuse-free", "expected-outcome", "rmap-contract", "contract"} <= {
+        rule.id for rule in listed
+    }
