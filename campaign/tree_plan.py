@@ -232,12 +232,15 @@ class TreePlan(Plan):
     def opened(self) -> TreeOpened:
         """Return what there is to say about the tree."""
         subject = self.subject
+        said = subject.behaviour.lines()
+        if subject.facts.no_level_b is not None:
+            said = [*said, f"level B is not run: {subject.facts.no_level_b}"]
         return TreeOpened(
             tree=subject.argument,
             kernel=subject.name,
             levels=subject.levels,
             model="" if subject.base else subject.kernel.name,
-            behaves_like=tuple(subject.behaviour.lines()),
+            behaves_like=tuple(said),
             vs=subject.base.argument if subject.base else "",
         )
 

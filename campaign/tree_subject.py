@@ -21,13 +21,13 @@ from campaign.subject_names import TREE as PREFIX
 from model.kernels import Kernel
 from strategies.ops import Op, OpKind
 from strategies.trace import printable
-from subjects.tree.build import Profile, build
+from subjects.tree.build import Profile
 from subjects.tree.calls import request
-from subjects.tree.emit import Extract, extract
+from subjects.tree.code import read_tree
+from subjects.tree.emit import Extract
 from subjects.tree.errors import CannotBuild, TreeError
 from subjects.tree.judge import Verdict, compare, has_known_defect, judge
-from subjects.tree.layout import open_tree
-from subjects.tree.probe import Facts, probe
+from subjects.tree.probe import Facts
 from subjects.tree.probes import Behaviour, behaves_like
 from subjects.tree.process import HistoryResult, TreeDriver
 from subjects.tree.translate import Played, play
@@ -123,20 +123,17 @@ def _opened(name: str, *, asan: bool) -> TreeSubject:
     if not path:
         msg = "tree: needs the path of a kernel source tree, tree:PATH"
         raise UsageError(msg)
-    tree = open_tree(Path(path))
-    facts = probe(tree)
-    made = {"A": extract(tree, facts, "A")}
-    if facts.no_level_b is None:
-        made["B"] = extract(tree, facts, "B")
-    programs = Programs(
-        plain={level: str(build(each, Profile.PLAIN)) for level, each in made.items()},
-        asan={level: str(build(each, Profile.ASAN)) for level, each in made.items()}
-        if asan
-        else {},
-    )
-    drivers = {level: driver(programs.plain[level], "plain") for level in made}
-    behaviour = behaves_like(drivers, facts, explain=False)
-    return TreeSubject(name, _name(facts, made.values()), programs, facts, behaviour)
+    profiles = (Profile.PLAIN, Profile.ASAN) if asan else (Profile.PLAIN,)
+    code, built = read_tree(Path(path)).build(*profiles)
+    by_profile = {
+        profile: {str(level): str(program) for level, program in each.items()}
+        for profile, each in built.items()
+    }
+    programs = Programs(by_profile[Profile.PLAIN], by_profile.get(Profile.ASAN, {}))
+    drivers = {level: driver(program, "plain") for level, program in programs.plain.items()}
+    behaviour = behaves_like(drivers, code.facts, explain=False)
+    named = _name(code.facts, code.levels.values())
+    return TreeSubject(name, named, programs, code.facts, behaviour)
 
 
 def _name(facts: Facts, made: Iterable[Extract]) -> str:

@@ -143,6 +143,18 @@ class TestFuzz:
         assert counts[0] == counts[1]
 
 
+def test_a_tree_whose_vma_code_does_not_fit_runs_at_level_a(tmp_path, capsys):
+    """What the stand-ins do not know at level B is said, and level A goes on."""
+    copy = copy_of(tree_of("6.12"), tmp_path / "tree")
+    text = (copy / "mm/vma.c").read_text()
+    (copy / "mm/vma.c").write_text(text.replace("\tvma_prepare(&vp);", "\tbrand_new(&vp);"))
+    main(["fuzz", f"tree:{copy}", "--cases", "4", "--seed", "1", "-j", "1"])
+    said = capsys.readouterr().out
+    assert ", level A, against " in said
+    assert "level B is not run: mm/vma.c:" in said
+    assert "brand_new" in said
+
+
 class TestReplay:
     """anonvma replay TRACE --on tree:PATH."""
 
