@@ -59,6 +59,9 @@ _ADVICE = {
     "keeponfork": (0, VM_WIPEONFORK),
 }
 
+_ZERO = frozenset(("exit", "exec", "unpin", "get", "put"))
+"""What cannot fail and has nothing else to promise."""
+
 _Runs = list[tuple[int, int, int]]
 """First page, the one behind the last, flags."""
 
@@ -66,13 +69,13 @@ _Runs = list[tuple[int, int, int]]
 def call_holds(world: World) -> bool:
     """Tell whether the laws about the last call hold."""
     call = world.call
-    if call.ret is None:
+    ret = call.ret
+    if ret is None:
         return True
-    before = call.before
-    if before is None:
-        return broken_promise(world) is None
-    op, ret = call.op, call.ret
+    before, op = call.before, call.op
     kind = op.kind
+    if before is None:
+        return (ret == 0 and kind in _ZERO) or broken_promise(world) is None
     if call.short and (ret == -ENOMEM or ret == -EAGAIN):  # noqa: PLR1714 - quicker than a set
         return broken_vma_lock(world) is None
     if kind == "fork":

@@ -199,9 +199,12 @@ def test_an_interrupt_leaves_a_summary_and_reports(tmp_path, root, one_trace):
     env = os.environ | {"PYTHONPATH": str(root)}
     words = ["--traces", one_trace, "--only", "traces,fuzz", "--report", "junit=a.xml", "v7.0"]
     command = [sys.executable, "-m", "campaign.cli", "check", "--for", "90s", "-j", "1", *words]
+    # A shell's background job ignores the signal, and all that it starts do so too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         list(map(str, command)), cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     with contextlib.closing(process.stdout):
         for line in process.stdout:
             if line.startswith("fuzz"):
