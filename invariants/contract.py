@@ -88,7 +88,8 @@ def _returned(call: Call, promised: int) -> Contract | None:
     return Contract("returned", message)
 
 
-def _touched(world: World, call: Call, op: Any) -> Contract | None:  # noqa: ANN401
+def touched(world: World, call: Call, op: Any) -> Contract | None:  # noqa: ANN401
+    """Return what a touch promised and did not keep, or None."""
     page, write = op.page, op.access == "write"
     mm = call.mm
     assert mm is not None  # noqa: S101 - whoever returned was called
@@ -98,7 +99,7 @@ def _touched(world: World, call: Call, op: Any) -> Contract | None:  # noqa: ANN
             flags = vma.vm_flags
             break
     if not flags & (VM_WRITE if write else VM_READ):
-        return _returned(call, -EFAULT)
+        return None if call.ret == -EFAULT else _returned(call, -EFAULT)
     promised = 0 if write else world.expected[op.process].get(page, 0)
     if call.ret != promised:
         return _returned(call, promised)
@@ -217,7 +218,7 @@ def _clause(wanted: int, found: int) -> str:
 
 
 _KEPT: dict[str, Callable[[World, Call, Any], InvariantViolation | None]] = {
-    "touch": _touched,
+    "touch": touched,
     "pin": _pinned,
     "swap_out": _moved_page,
     "migrate": _moved_page,

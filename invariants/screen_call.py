@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from invariants.contract import broken_promise
+from invariants.contract import broken_promise, touched
 from invariants.vma_lock import broken_vma_lock
 from model.call import vmas_now
 from model.structs import (
@@ -75,6 +75,8 @@ def call_holds(world: World) -> bool:
     before, op = call.before, call.op
     kind = op.kind
     if before is None:
+        if kind == "touch":
+            return touched(world, call, op) is None
         return (ret == 0 and kind in _ZERO) or broken_promise(world) is None
     if call.short and (ret == -ENOMEM or ret == -EAGAIN):  # noqa: PLR1714 - quicker than a set
         return broken_vma_lock(world) is None
@@ -82,7 +84,12 @@ def call_holds(world: World) -> bool:
         quick = _fork(world, call, op, before)
     else:
         promised, runs = _PROMISED[kind](world, op, before)
-        quick = ret == promised and _is_covered(world, call, before, runs)
+        if ret != promised:
+            quick = False
+        elif runs is None:
+            quick = _is_unchanged(call, before)
+        else:
+            quick = _is_covered(world, call, before, runs)
     return quick or (broken_promise(world) is None and broken_vma_lock(world) is None)
 
 
@@ -110,10 +117,11 @@ def _fork(world: World, call: Call, op: Any, before: list[VmaBefore]) -> bool:  
     return next(copies, None) is None
 
 
-_Promise = Callable[[World, Any, list[VmaBefore]], tuple[int, _Runs]]
+_Promise = Callable[[World, Any, list[VmaBefore]], tuple[int, _Runs | None]]
+"""What a call returns and the runs that are there then; None if nothing changes."""
 
 
-def _mmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+def _mmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs | None]:  # noqa: ANN401
     first = op.page
     last = first + op.pages
     runs: _Runs = []
@@ -123,14 +131,14 @@ def _mmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:
             runs.append(new)
             new = (start, end, flags)
         elif end > first:
-            return -EEXIST, [each[1:4] for each in before]
+            return -EEXIST, None
         else:
             runs.append((start, end, flags))
     runs.append(new)
     return first, runs
 
 
-def _munmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+def _munmap(_world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs | None]:  # noqa: ANN401
     first = op.page
     return 0, _without(before, first, first + op.pages)
 
@@ -145,7 +153,7 @@ def _without(before: list[VmaBefore], first: int, last: int) -> _Runs:
     return runs
 
 
-def _mprotect(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+def _mprotect(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs | None]:  # noqa: ANN401
     at = op.page
     last = at + op.pages
     write = op.prot == "rw-"
@@ -174,10 +182,10 @@ def _mprotect(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Run
     return 0 if at >= last else -ENOMEM, runs
 
 
-def _madvise(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+def _madvise(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs | None]:  # noqa: ANN401
     setting, clearing = _ADVICE[op.advice]
     if (setting | clearing) & VM_WIPEONFORK and world.kernel.wipe_on_fork is _NO_WIPEONFORK:
-        return -EINVAL, [each[1:4] for each in before]
+        return -EINVAL, None
     first = op.page
     last = first + op.pages
     runs: _Runs = []
@@ -197,7 +205,11 @@ def _madvise(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs
     return 0 if advised == last - first else -ENOMEM, runs
 
 
-def _mremap(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]:  # noqa: ANN401
+def _mremap(  # noqa: C901 - what is wrong first, in the order of mremap(2)
+    world: World,
+    op: Any,  # noqa: ANN401
+    before: list[VmaBefore],
+) -> tuple[int, _Runs | None]:
     kernel = world.kernel
     stays = op.kind == "dontunmap"
     first, target = op.page, op.target
@@ -219,17 +231,17 @@ def _mremap(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs]
     elif many and reach < last:
         error = -EFAULT if not reach else _SEVERAL
     if error:
-        return error, [each[1:4] for each in before]
+        return error, None
     runs = _without(before, target, target_last)
     if reach < last:
         return -EFAULT, runs
     if not stays:
-        runs = [
-            piece
-            for low, high, kept in runs
-            for piece in ((low, min(high, first), kept), (max(low, last), high, kept))
-            if piece[0] < piece[1]
-        ]
+        pieces, runs = runs, []
+        for low, high, kept in pieces:
+            if low < first:
+                runs.append((low, min(high, first), kept))
+            if high > last:
+                runs.append((max(low, last), high, kept))
     runs.append((target, target_last, flags))
     runs.sort()
     return target, runs
@@ -239,12 +251,40 @@ _SEVERAL = 1 << 62
 """No return value: several VMAs move, which is looked at more closely."""
 
 
-def _is_covered(world: World, call: Call, before: list[VmaBefore], runs: _Runs) -> bool:
-    now = vmas_now(call)
+def _is_unchanged(call: Call, before: list[VmaBefore]) -> bool:
+    mm = call.mm
+    if mm is None or mm.mmap != call.vmas:
+        return False
+    ended = mm.mm_lock_seq
+    for vma, start, end, flags, pgoff, anon_vma in before:
+        if (
+            vma.vm_flags != flags
+            or vma.vm_start != start
+            or vma.vm_end != end
+            or vma.vm_pgoff != pgoff
+            or vma.anon_vma is not anon_vma
+            or vma.vm_lock_seq >= ended
+        ):
+            return False
+    return True
+
+
+def _is_covered(  # noqa: C901, PLR0911 - in the step loop, a call is dear
+    world: World, call: Call, before: list[VmaBefore], runs: _Runs
+) -> bool:
+    mm = call.mm
+    if mm is None:
+        return False
+    same = mm.mmap == call.vmas
+    now = [each[0] for each in before] if same else vmas_now(call)
     if now is None:
         return False
+    began, ended = call.lock_seq, mm.mm_lock_seq
+    locked = True
     following, many = 0, len(runs)
     for vma in now:
+        if not began <= vma.vm_lock_seq < ended:
+            locked = False
         at, end, flags = vma.vm_start, vma.vm_end, vma.vm_flags
         while at < end:
             if following == many:
@@ -258,18 +298,11 @@ def _is_covered(world: World, call: Call, before: list[VmaBefore], runs: _Runs) 
             return False
     if following != many:
         return False
-    return world.kernel.vma_lock is not _PER_VMA or _were_locked(call, now, before)
-
-
-def _were_locked(call: Call, now: list[VmAreaStruct], before: list[VmaBefore]) -> bool:
-    assert call.mm is not None  # noqa: S101 - vmas_now has seen it
-    began, ended = call.lock_seq, call.mm.mm_lock_seq
-    for vma in now:
-        if not began <= vma.vm_lock_seq < ended:
-            if not _untouched_or_locked(now, before, began, ended):
-                return False
-            break
-    return _went_locked(now, before, began)
+    if world.kernel.vma_lock is not _PER_VMA:
+        return True
+    if not locked and not _untouched_or_locked(now, before, began, ended):
+        return False
+    return same or _went_locked(now, before, began)
 
 
 def _untouched_or_locked(
