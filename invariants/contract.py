@@ -95,8 +95,9 @@ def touched(world: World, call: Call, op: Any) -> Contract | None:  # noqa: ANN4
     assert mm is not None  # noqa: S101 - whoever returned was called
     flags = 0
     for vma in mm.mmap:
-        if vma.vm_start <= page < vma.vm_end:
-            flags = vma.vm_flags
+        if page < vma.vm_end:
+            if page >= vma.vm_start:
+                flags = vma.vm_flags
             break
     if not flags & (VM_WRITE if write else VM_READ):
         return None if call.ret == -EFAULT else _returned(call, -EFAULT)
