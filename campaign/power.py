@@ -10,9 +10,7 @@ breaks has killed it. A law that never kills alone proves nothing that others do
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 
@@ -24,12 +22,12 @@ from campaign.power_cases import Cases, Recorded, gathered, record
 from campaign.power_code import Woven
 from campaign.power_judge import HANG, Kill, Outcome, Verdict, confine, judge
 from campaign.power_mutants import Mutant, mutants_of
+from campaign.power_output import Progress, progress_line, write_out
 from campaign.power_pins import RecordedPin, record_pin
 from campaign.power_result import Conditions, Judged, Report
 from campaign.power_run import run as run_tasks
 from campaign.power_source import functions_of, modules
 from campaign.power_text import markdown_lines, terminal_lines
-from campaign.store import write_atomic
 from campaign.text_table import width
 from model.kernels import RELEASES
 from strategies.trace import printable
@@ -39,9 +37,6 @@ CHUNK = 200
 
 TOO_LARGE = ("five",)
 """Pinned scopes that take longer than all others together."""
-
-Progress = Callable[[int, int], None]
-"""Told how many mutants are done, and of how many."""
 
 _GONE = Verdict(Outcome.KILLED, kill=Kill(HANG, "died", "", -1))
 
@@ -182,18 +177,7 @@ def run_power(args: argparse.Namespace) -> int:
         for function in functions_of(name)
         for mutant in mutants_of(function)
     ]
-    report = analyse(plan, mutants, _shown if sys.stderr.isatty() else _unseen)
-    if args.json:
-        write_atomic(args.json, json.dumps(report.to_json(), indent=1) + "\n")
+    report = analyse(plan, mutants, progress_line())
     lines = markdown_lines(report) if args.markdown else terminal_lines(report, width())
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    write_out(args, report.to_json(), lines)
     return CLEAN if report.tally.score >= args.at_least else FOUND
-
-
-def _shown(done: int, of: int) -> None:
-    sys.stderr.write(f"\r{done} of {of} mutants" if done < of else "\r\033[K")
-    sys.stderr.flush()
-
-
-def _unseen(_done: int, _of: int) -> None:
-    pass

@@ -9,9 +9,10 @@ the code around, and dies with the line.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Hashable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -19,6 +20,9 @@ from campaign.power_mutants import Key
 
 FILE = Path(__file__).with_name("power_survivors.json")
 FORMAT = "anonvma-survivors/1"
+
+Name = TypeVar("Name", bound=Hashable)
+"""What names a mutant."""
 
 
 class Class(StrEnum):
@@ -64,20 +68,39 @@ def load(path: Path = FILE) -> dict[Key, Explanation]:
     Raises:
         ValueError: The file has another format, or explains a mutant twice.
     """
+    explained, _ = read(path, FORMAT, _key)
+    return explained
+
+
+def read(
+    path: Path, form: str, key_of: Callable[[dict[str, Any]], Name]
+) -> tuple[dict[Name, Explanation], list[tuple[Explanation, dict[str, Any]]]]:
+    """Read a file of explanations: by mutant, and the groups as they stand.
+
+    Args:
+        path: The file.
+        form: What its field "format" must be.
+        key_of: Returns what names a mutant.
+
+    Raises:
+        ValueError: The file has another format, or explains a mutant twice.
+    """
     raw = json.loads(path.read_text("utf-8"))
-    if raw.get("format") != FORMAT:
-        msg = f"{path.name} has the format {raw.get('format')!r}, not {FORMAT!r}"
+    if raw.get("format") != form:
+        msg = f"{path.name} has the format {raw.get('format')!r}, not {form!r}"
         raise ValueError(msg)
-    explained: dict[Key, Explanation] = {}
+    explained: dict[Name, Explanation] = {}
+    groups = []
     for group in raw["groups"]:
         explanation = Explanation(Class(group["verdict"]), group["reason"])
-        for each in group["mutants"]:
-            key = _key(each)
+        groups.append((explanation, group))
+        for each in group.get("mutants", ()):
+            key = key_of(each)
             if key in explained:
                 msg = f"{path.name} explains twice: {key}"
                 raise ValueError(msg)
             explained[key] = explanation
-    return explained
+    return explained, groups
 
 
 def _key(raw: dict[str, Any]) -> Key:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from campaign.power_judge import Outcome
 from campaign.power_result import Judged, Report, Tally
 from campaign.power_survivors import MEANINGS, Class
-from campaign.text_table import Row, table
+from campaign.text_table import Row, markdown_table, table
 
 
 def terminal_lines(report: Report, width: int) -> Iterator[str]:
@@ -29,7 +29,7 @@ def markdown_lines(report: Report) -> Iterator[str]:
     yield from (f"* {line.strip()}" for line in _summary(report))
     for rows in (_law_rows(report), _module_rows(report)):
         yield ""
-        yield from _markdown_table(rows)
+        yield from markdown_table(rows)
     for verdict in Class:
         mine = [each for each in report.survivors() if _verdict(each) is verdict]
         if mine:
@@ -79,19 +79,12 @@ def _by_reason(judged: Sequence[Judged]) -> Iterator[str]:
         yield ""
         yield reason
         yield ""
-        yield from _markdown_table([("where", "operator", "before", "after"), *map(_row, mine)])
+        yield from markdown_table([("where", "operator", "before", "after"), *map(_row, mine)])
 
 
 def _row(judged: Judged) -> Row:
     path, function, operator, before, after, _ = judged.mutant.key
     return (f"`{path}` `{function}`", operator, f"`{before}`", f"`{after}`")
-
-
-def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
-    for at, row in enumerate(rows):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-        if at == 0:
-            yield "|" + "---|" * len(row)
 
 
 def _unexplained(report: Report) -> Iterator[str]:

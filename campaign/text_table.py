@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 Row = Sequence[str]
 
@@ -31,3 +31,11 @@ def table(rows: Iterable[Row], width: int) -> list[str]:
         lines.append(f"{start}{wrapped[0]}".rstrip())
         lines += [" " * indent + rest for rest in wrapped[1:]]
     return lines
+
+
+def markdown_table(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield rows as lines of a Markdown table; the first one is its head."""
+    for at, row in enumerate(rows):
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        if at == 0:
+            yield "|" + "---|" * len(row)

@@ -10,21 +10,17 @@ afterwards.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from campaign import tree_power_survivors
 from campaign.arguments import default_jobs, refuse
-from campaign.errors import CLEAN, FOUND, UnavailableError, UsageError
+from campaign.errors import CLEAN, FOUND
+from campaign.power_output import Progress, progress_line, write_out
 from campaign.power_run import run as run_tasks
-from campaign.store import write_atomic
-from campaign.subject_names import TREE
 from campaign.text_table import width
 from campaign.tree_power_cases import record
 from campaign.tree_power_judge import (
@@ -39,18 +35,14 @@ from campaign.tree_power_judge import (
 )
 from campaign.tree_power_result import Conditions, Judged, Report
 from campaign.tree_power_text import markdown_lines, terminal_lines
+from campaign.tree_subject import path_in, told
 from model.kernels import Kernel
 from strategies.trace import printable
 from subjects.tree.cache import Cache
-from subjects.tree.code import TreeCode, read_tree
-from subjects.tree.errors import CannotBuild, NotFitting, TreeError
+from subjects.tree.code import TreeCode, behaviour_of, read_tree
+from subjects.tree.errors import CannotBuild, NotFitting
 from subjects.tree.layout import Level
 from subjects.tree.mutants import TreeMutant, functions_in, mutants_of
-from subjects.tree.probes import behaves_like
-from subjects.tree.process import TreeDriver
-
-Progress = Callable[[int, int], None]
-"""Told how many mutants are done, and of how many."""
 
 
 @attrs.frozen
@@ -107,15 +99,9 @@ def plan_of(args: argparse.Namespace) -> Plan:
         UsageError: The path is no kernel tree, or has no level B and that was wanted.
         UnavailableError: What reads C is not installed.
     """
-    path = args.subject.removeprefix(TREE)
-    if not path:
-        refuse("tree: needs the path of a kernel source tree, tree:PATH")
-    try:
+    path = path_in(args.subject)
+    with told(path):
         code = read_tree(Path(path))
-    except TreeError as error:
-        raise UsageError(_said(path, error)) from None
-    except CannotBuild as error:
-        raise UnavailableError(printable(str(error))) from None
     wanted = args.level or "A"
     if wanted == "B" and "B" not in code.levels:
         refuse(f"--level B: not on this tree: {printable(str(code.facts.no_level_b))}")
@@ -128,11 +114,6 @@ def plan_of(args: argparse.Namespace) -> Plan:
         args.seed,
         args.jobs or default_jobs(),
     )
-
-
-def _said(path: str, error: Exception) -> str:
-    text, where = printable(str(error)), printable(path)
-    return text if where in text else f"{where}: {text}"
 
 
 def analyse(plan: Plan, tasks: Sequence[Task], progress: Progress) -> Report:
@@ -178,12 +159,7 @@ def _programs(workshop: Workshop, plan: Plan) -> dict[Level, Path]:
 
 def _kernel(programs: Mapping[Level, Path], code: TreeCode) -> Kernel:
     """The model release that the tree behaves like."""
-    with contextlib.ExitStack() as stack:
-        drivers: dict[str, TreeDriver] = {
-            level: stack.enter_context(TreeDriver(program, "guard"))
-            for level, program in programs.items()
-        }
-        return behaves_like(drivers, code.facts, explain=False).kernel
+    return behaviour_of(programs, code.facts, explain=False).kernel
 
 
 def _ground(workshop: Workshop, plan: Plan, kernel: Kernel, level: Level) -> Ground:
@@ -222,23 +198,8 @@ def _judged(
 def run_tree_power(args: argparse.Namespace) -> int:
     """Run ``anonvma power tree:PATH``; return the exit code."""
     plan = plan_of(args)
-    try:
-        report = analyse(plan, plan.tasks(), _shown if sys.stderr.isatty() else _unseen)
-    except TreeError as error:
-        raise UsageError(_said(args.subject.removeprefix(TREE), error)) from None
-    except CannotBuild as error:
-        raise UnavailableError(printable(str(error))) from None
-    if args.json:
-        write_atomic(args.json, json.dumps(report.to_json(), indent=1) + "\n")
+    with told(path_in(args.subject)):
+        report = analyse(plan, plan.tasks(), progress_line())
     lines = markdown_lines(report) if args.markdown else terminal_lines(report, width())
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    write_out(args, report.to_json(), lines)
     return CLEAN if report.tally.caught >= args.at_least else FOUND
-
-
-def _shown(done: int, of: int) -> None:
-    sys.stderr.write(f"\r{done} of {of} mutants" if done < of else "\r\033[K")
-    sys.stderr.flush()
-
-
-def _unseen(_done: int, _of: int) -> None:
-    pass

@@ -10,7 +10,6 @@ by there, or, if it says so, wherever that is.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from campaign.power_survivors import Class, Explanation
+from campaign.power_survivors import Explanation, read
 from subjects.tree.mutants import Key, TreeMutant
 
 FILE = Path(__file__).with_name("tree_survivors.json")
@@ -76,20 +75,9 @@ def load(path: Path = FILE) -> Explained:
     Raises:
         ValueError: The file has another format, or explains a mutant twice.
     """
-    raw = json.loads(path.read_text("utf-8"))
-    if raw.get("format") != FORMAT:
-        msg = f"{path.name} has the format {raw.get('format')!r}, not {FORMAT!r}"
-        raise ValueError(msg)
-    mutants: dict[Key, Explanation] = {}
+    mutants, groups = read(path, FORMAT, _key)
     rules = []
-    for group in raw["groups"]:
-        explanation = Explanation(Class(group["verdict"]), group["reason"])
-        for each in group.get("mutants", ()):
-            key = _key(each)
-            if key in mutants:
-                msg = f"{path.name} explains twice: {key}"
-                raise ValueError(msg)
-            mutants[key] = explanation
+    for explanation, group in groups:
         functions = frozenset(group.get("functions", ()))
         names = frozenset(group.get("names", ()))
         if functions or names:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from campaign.power_survivors import Class
-from campaign.text_table import Row, table
+from campaign.text_table import Row, markdown_table, table
 from campaign.tree_power_judge import Outcome
 from campaign.tree_power_result import Judged, Report, Tally
 from strategies.trace import printable
@@ -43,12 +43,12 @@ def markdown_lines(report: Report) -> Iterator[str]:
     yield from (f"* {line.strip()}" for line in _summary(report))
     for rows in (_law_rows(report), _file_rows(report)):
         yield ""
-        yield from _markdown_table(rows)
+        yield from markdown_table(rows)
     for title, mine in _groups(report):
         yield ""
         yield f"**{title}**"
         yield ""
-        yield from _markdown_table([_SURVIVOR_HEAD, *_places(mine)])
+        yield from markdown_table([_SURVIVOR_HEAD, *_places(mine)])
 
 
 _SURVIVOR_HEAD = ("where", "function", "mutants")
@@ -124,13 +124,6 @@ def _cells(each: Tally) -> Row:
         each.not_reached,
     )
     return (*map(str, numbers), f"{each.caught:.1f} %")
-
-
-def _markdown_table(rows: Sequence[Row]) -> Iterator[str]:
-    for at, row in enumerate(rows):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-        if at == 0:
-            yield "|" + "---|" * len(row)
 
 
 def _summary(report: Report) -> Iterator[str]:

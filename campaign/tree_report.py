@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import attrs
 from campaign.text_table import Row
 from strategies.trace import printable
 from subjects.tree.build import Profile
-from subjects.tree.code import TreeCode, read_tree
+from subjects.tree.code import TreeCode, behaviour_of, read_tree
 from subjects.tree.emit import Extract
 from subjects.tree.errors import CannotBuild
 from subjects.tree.probe import Facts
-from subjects.tree.probes import Behaviour, behaves_like
-from subjects.tree.process import TreeDriver
+from subjects.tree.probes import Behaviour
 
 
 @attrs.frozen
@@ -47,13 +45,7 @@ def report_on(path: Path) -> Report:
         code, programs = code.build(Profile.PLAIN)
     except CannotBuild as error:
         return Report(code, missing=str(error))
-    with contextlib.ExitStack() as stack:
-        # With guard pages: a use after free ends a history, as it should, instead of the command.
-        drivers: dict[str, TreeDriver] = {
-            level: stack.enter_context(TreeDriver(program, "guard"))
-            for level, program in programs[Profile.PLAIN].items()
-        }
-        return Report(code, behaves_like(drivers, code.facts))
+    return Report(code, behaviour_of(programs[Profile.PLAIN], code.facts))
 
 
 def rows(report: Report) -> list[Row]:

@@ -8,6 +8,7 @@ worker processes, each of which starts driver processes of its own as it needs t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -104,25 +105,42 @@ def open_subject(name: str, *, asan: bool = False, vs: str | None = None) -> Tre
         UnavailableError: Nothing can be built on this machine.
     """
     base = None if vs is None else open_subject(vs, asan=asan)
-    try:
-        return attrs.evolve(_opened(name, asan=asan), base=base)
-    except TreeError as error:
-        raise UsageError(_said(name, error)) from None
-    except CannotBuild as error:
-        raise UnavailableError(printable(str(error))) from None
+    path = path_in(name)
+    with told(path):
+        return attrs.evolve(_opened(name, path, asan=asan), base=base)
 
 
-def _said(name: str, error: Exception) -> str:
-    text = printable(str(error))
-    path = printable(name.removeprefix(PREFIX))
-    return text if path in text else f"{path}: {text}"
+def path_in(name: str) -> str:
+    """Return the path in ``tree:PATH``.
 
-
-def _opened(name: str, *, asan: bool) -> TreeSubject:
+    Raises:
+        UsageError: There is none.
+    """
     path = name.removeprefix(PREFIX)
     if not path:
         msg = "tree: needs the path of a kernel source tree, tree:PATH"
         raise UsageError(msg)
+    return path
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Tell what stops the reading or building of a tree as commands do.
+
+    Raises:
+        UsageError: It is no kernel tree, or a broken or too old one.
+        UnavailableError: Nothing can be built on this machine.
+    """
+    try:
+        yield
+    except TreeError as error:
+        text, where = printable(str(error)), printable(path)
+        raise UsageError(text if where in text else f"{where}: {text}") from None
+    except CannotBuild as error:
+        raise UnavailableError(printable(str(error))) from None
+
+
+def _opened(name: str, path: str, *, asan: bool) -> TreeSubject:
     profiles = (Profile.PLAIN, Profile.ASAN) if asan else (Profile.PLAIN,)
     code, built = read_tree(Path(path)).build(*profiles)
     by_profile = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from model.call import bounds
 from model.structs import (
     EEXIST,
     EFAULT,
@@ -117,7 +118,7 @@ def space_before(call: Call) -> tuple[int, Space]:
     """Return what was mapped when the call began, in and beside what it is about, and the base."""
     op, before = call.op, call.before
     assert before is not None  # noqa: S101 - only of calls that note it
-    base, end = bounds(op)
+    base, end = (0, 0) if op.kind == "fork" else bounds(op)
     if before and before[0][1] < base:
         base = before[0][1]
     if op.kind == "mprotect":
@@ -137,17 +138,6 @@ class _FaultedCodes(dict[int, bytes]):
 
 
 _FAULTED = _FaultedCodes()
-
-
-def bounds(op: Any) -> tuple[int, int]:  # noqa: ANN401
-    """Return the first page that an operation names, and the one behind the last."""
-    kind, first = op.kind, op.page
-    if kind == "fork":
-        return 0, 0
-    last = first + op.pages
-    if kind == "mremap" or kind == "dontunmap":  # noqa: PLR1714 - quicker than a set
-        return min(first, op.target), max(last, op.target + op.pages)
-    return first, last
 
 
 def _mmap(_world: World, call: Call, base: int, was: Space) -> tuple[int, Space]:

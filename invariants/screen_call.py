@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from invariants.contract import broken_promise, touched
+from invariants.promise import is_unknown_advice
 from invariants.vma_lock import broken_vma_lock
-from model.call import vmas_now
+from model.call import seen, vmas_now
 from model.structs import (
     EAGAIN,
     EEXIST,
@@ -39,14 +40,12 @@ from model.vma_traits import (
     MremapRange,
     MremapSource,
     VmaLock,
-    WipeOnFork,
 )
 
 _DROPPED = MprotectAccount.DROPPED
 _LOOKED_UP_FIRST = MremapSource.LOOKED_UP_FIRST
 _MANY_VMAS = MremapRange.MANY_VMAS
 _NO_DONTUNMAP = DontUnmap.ABSENT
-_NO_WIPEONFORK = WipeOnFork.ABSENT
 _PER_VMA = VmaLock.PER_VMA
 _ACCESS = VM_ACCESS_FLAGS
 _RW = VM_READ | VM_WRITE
@@ -184,7 +183,7 @@ def _mprotect(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Run
 
 def _madvise(world: World, op: Any, before: list[VmaBefore]) -> tuple[int, _Runs | None]:  # noqa: ANN401
     setting, clearing = _ADVICE[op.advice]
-    if (setting | clearing) & VM_WIPEONFORK and world.kernel.wipe_on_fork is _NO_WIPEONFORK:
+    if is_unknown_advice(world, op):
         return -EINVAL, None
     first = op.page
     last = first + op.pages
@@ -313,10 +312,8 @@ def _untouched_or_locked(
         seq = vma.vm_lock_seq
         if seq >= ended:
             return False
-        if seq < began:
-            seen = (vma, vma.vm_start, vma.vm_end, vma.vm_flags, vma.vm_pgoff, vma.anon_vma)
-            if old.get(vma) != seen:
-                return False
+        if seq < began and old.get(vma) != seen(vma):
+            return False
     return True
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from invariants.base import Invariant, InvariantViolation, Kind
-from model.call import vmas_now
+from model.call import seen, vmas_now
 from model.kernels import Kernel
-from model.structs import VmaBefore, World
+from model.structs import World
 from model.vma_traits import VmaLock
 
 _PER_VMA = VmaLock.PER_VMA
@@ -48,7 +48,7 @@ def broken_vma_lock(world: World) -> VmaLocked | None:
         vma = each[0]
         seq = object.__getattribute__(vma, "vm_lock_seq")
         serial = object.__getattribute__(vma, "serial")
-        if seq < began and (forks or serial not in vmas or _changed(each)):
+        if seq < began and (forks or serial not in vmas or seen(vma) != each):
             how = "was copied by fork" if forks else "changed" if serial in vmas else "went"
             message = f"vma#{serial} of {mm.name} {how} without vma_start_write"
             return VmaLocked("not-locked", message)
@@ -60,17 +60,6 @@ def broken_vma_lock(world: World) -> VmaLocked | None:
             message = f"vma#{vma.serial} of {mm.name} was mapped without vma_start_write"
             return VmaLocked("not-locked", message)
     return None
-
-
-def _changed(before: VmaBefore) -> bool:
-    vma, start, end, flags, pgoff, anon_vma = before
-    return (
-        vma.vm_start != start
-        or vma.vm_end != end
-        or vma.vm_flags != flags
-        or vma.vm_pgoff != pgoff
-        or vma.anon_vma is not anon_vma
-    )
 
 
 LAWS = (

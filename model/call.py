@@ -18,17 +18,11 @@ def note_vmas(call: Call, vmas: list[VmAreaStruct], op: Any) -> None:  # noqa: A
     None for a range that makes no sense.
     """
     call.vmas = vmas.copy()
-    kind = op.kind
-    if kind == "fork":
+    if op.kind == "fork":
         call.first = 0
-        call.before = [_seen(vma) for vma in vmas]
+        call.before = [seen(vma) for vma in vmas]
         return
-    low = op.page
-    high = low + op.pages
-    if kind == "mremap" or kind == "dontunmap":  # noqa: PLR1714 - quicker than a set
-        target = op.target
-        high = max(high, target + op.pages)
-        low = min(low, target)
+    low, high = bounds(op)
     if low < 0 or op.pages <= 0:
         return
     first = 0
@@ -59,5 +53,15 @@ def vmas_now(call: Call) -> list[VmAreaStruct] | None:
     return now[first:stop]
 
 
-def _seen(vma: VmAreaStruct) -> VmaBefore:
+def bounds(op: Any) -> tuple[int, int]:  # noqa: ANN401
+    """Return the first page that an operation names, and the one behind the last."""
+    kind, first = op.kind, op.page
+    last = first + op.pages
+    if kind == "mremap" or kind == "dontunmap":  # noqa: PLR1714 - quicker than a set
+        return min(first, op.target), max(last, op.target + op.pages)
+    return first, last
+
+
+def seen(vma: VmAreaStruct) -> VmaBefore:
+    """Return a VMA and what laws compare of it."""
     return (vma, vma.vm_start, vma.vm_end, vma.vm_flags, vma.vm_pgoff, vma.anon_vma)

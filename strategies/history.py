@@ -9,12 +9,30 @@ asked for, not what became of them.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from random import Random
 
 import attrs
 
-from strategies import ops
+from strategies.made_once import (
+    dontunmap,
+    exec_,
+    exit_,
+    failing,
+    fork,
+    get,
+    madvise,
+    migrate,
+    mmap,
+    mprotect,
+    mremap,
+    munmap,
+    pin,
+    put,
+    read,
+    swap_out,
+    unpin,
+    write,
+)
 from strategies.ops import ADVICES, FIRST_PROCESS, MAX_LENGTH, Op, OpKind
 
 ALLOCATING = (
@@ -38,31 +56,6 @@ _ONE_FAILS = 0.45
 _PAIR_FAILS = 0.85
 _MAX_DOUBTFUL = 2
 _DOUBTFUL_ACTS = 0.3
-
-# An operation is made once and handed out again: making it costs as much as executing it.
-_made_once = lru_cache(maxsize=1 << 16)
-_mmap = _made_once(ops.mmap)
-_write = _made_once(ops.write)
-_read = _made_once(ops.read)
-_fork = _made_once(ops.fork)
-_exit = _made_once(ops.exit_)
-_exec = _made_once(ops.exec_)
-_munmap = _made_once(ops.munmap)
-_mprotect = _made_once(ops.mprotect)
-_madvise = _made_once(ops.madvise)
-_mremap = _made_once(ops.mremap)
-_dontunmap = _made_once(ops.dontunmap)
-_swap_out = _made_once(ops.swap_out)
-_pin = _made_once(ops.pin)
-_unpin = _made_once(ops.unpin)
-_get = _made_once(ops.get)
-_put = _made_once(ops.put)
-_migrate = _made_once(ops.migrate)
-
-
-@_made_once
-def _failing(op: Op, fail: int) -> Op:
-    return attrs.evolve(op, fail=fail)
 
 
 @attrs.frozen
@@ -153,11 +146,11 @@ class _History:
         filled = max(1, int(self.arena * self.mix.filled))
         first = int(self.random() * filled)
         history = [
-            _mmap(FIRST_PROCESS, 0, filled, "rw-"),
-            _write(FIRST_PROCESS, first),
+            mmap(FIRST_PROCESS, 0, filled, "rw-"),
+            write(FIRST_PROCESS, first),
         ]
         history += self.middle(self.mix.steps - len(history))
-        history += [_exit(process) for process in (*self.live, *self.doubtful)]
+        history += [exit_(process) for process in (*self.live, *self.doubtful)]
         history += [self.put() for _ in range(len(self.references))]
         return history
 
@@ -184,7 +177,7 @@ class _History:
         # Not by a process that may not be there: its child would be no more certain.
         parent, child = _History.process(self), f"p{self.forks}"
         self.live.append(child)
-        return _fork(parent, child)
+        return fork(parent, child)
 
     def exit(self) -> Op:
         if len(self.live) == 1:
@@ -195,49 +188,49 @@ class _History:
     def end_of(self, process: str) -> Op:
         if self.pins:
             self.pins = [place for place in self.pins if place[0] != process]
-        return _exit(process)
+        return exit_(process)
 
     def exec(self) -> Op:
-        return _exec(self.process())
+        return exec_(self.process())
 
     def touch(self) -> Op:
-        touch = _read if self.random() < self.mix.reads else _write
+        touch = read if self.random() < self.mix.reads else write
         return touch(self.process(), self.page())
 
     def mmap(self) -> Op:
         first, pages = self.range()
         prot = "r--" if self.random() < _MMAP_READ_ONLY else "rw-"
-        return _mmap(self.process(), first, pages, prot)
+        return mmap(self.process(), first, pages, prot)
 
     def munmap(self) -> Op:
         first, pages = self.range()
-        return _munmap(self.process(), first, pages)
+        return munmap(self.process(), first, pages)
 
     def mprotect(self) -> Op:
         first, pages = self.range()
         prot = "r--" if self.random() < _MPROTECT_READ_ONLY else "rw-"
-        return _mprotect(self.process(), first, pages, prot)
+        return mprotect(self.process(), first, pages, prot)
 
     def madvise(self) -> Op:
         first, pages = self.range()
         advice = ADVICES[int(self.random() * len(ADVICES))]
-        return _madvise(self.process(), first, pages, advice)
+        return madvise(self.process(), first, pages, advice)
 
     def mremap(self) -> Op:
         first, pages = self.range()
         target = int(self.random() * (self.arena + 2))
-        return _mremap(self.process(), first, pages, target)
+        return mremap(self.process(), first, pages, target)
 
     def dontunmap(self) -> Op:
         first, pages = self.range()
         target = int(self.random() * (self.arena + 2))
-        return _dontunmap(self.process(), first, pages, target)
+        return dontunmap(self.process(), first, pages, target)
 
     def swap_out(self) -> Op:
-        return _swap_out(self.process(), self.page())
+        return swap_out(self.process(), self.page())
 
     def migrate(self) -> Op:
-        return _migrate(self.process(), self.page())
+        return migrate(self.process(), self.page())
 
     def pin(self) -> Op:
         process, page = place = self.process(), self.page()
@@ -245,27 +238,27 @@ class _History:
             return self.unpin()
         self.pins.append(place)
         access = "read" if self.random() < _PINS_READ else "write"
-        return _pin(process, page, access)
+        return pin(process, page, access)
 
     def unpin(self) -> Op:
         if not self.pins:
             return self.pin()
         process, page = self.pins.pop(int(self.random() * len(self.pins)))
-        return _unpin(process, page)
+        return unpin(process, page)
 
     def get(self) -> Op:
         process, page = place = self.process(), self.page()
         if place in self.references:
             return self.put()
         self.references.append(place)
-        return _get(process, page)
+        return get(process, page)
 
     def put(self) -> Op:
         if not self.references:
             return self.get()
         # Also for a process that is gone: the reference is not.
         process, page = self.references.pop(int(self.random() * len(self.references)))
-        return _put(process, page)
+        return put(process, page)
 
 
 class _ShortOfMemory(_History):
@@ -289,8 +282,8 @@ class _ShortOfMemory(_History):
             if len(self.doubtful) == _MAX_DOUBTFUL:
                 return op
             self.doubtful.append(self.live.pop())
-            return _failing(op, self.failures(_ATTEMPTS_OF_FORK))
-        return _failing(op, self.failures(self.mix.attempts))
+            return failing(op, self.failures(_ATTEMPTS_OF_FORK))
+        return failing(op, self.failures(self.mix.attempts))
 
     def failures(self, attempts: int) -> int:
         # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.

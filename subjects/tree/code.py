@@ -8,6 +8,7 @@ error in the tree's own text is another matter, at either level.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from subjects.tree.emit import Extract, extract
 from subjects.tree.errors import NotFitting
 from subjects.tree.layout import Level, open_tree
 from subjects.tree.probe import Facts, probe
+from subjects.tree.probes import Behaviour, behaves_like
+from subjects.tree.process import TreeDriver
 
 
 @attrs.frozen
@@ -73,3 +76,18 @@ def read_tree(path: Path) -> TreeCode:
     if facts.no_level_b is None:
         levels["B"] = extract(tree, facts, "B")
     return TreeCode(tree.path, facts, levels)
+
+
+def behaviour_of(
+    programs: Mapping[Level, Path], facts: Facts, *, explain: bool = True
+) -> Behaviour:
+    """Return which release the programs of a tree behave like.
+
+    They run with guard pages: a use after free ends a history, as it should, and nothing else.
+    """
+    with contextlib.ExitStack() as stack:
+        drivers: dict[str, TreeDriver] = {
+            level: stack.enter_context(TreeDriver(program, "guard"))
+            for level, program in programs.items()
+        }
+        return behaves_like(drivers, facts, explain=explain)

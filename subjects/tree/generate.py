@@ -13,7 +13,6 @@ shortened and kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from random import Random
 
 import attrs
@@ -21,29 +20,23 @@ import attrs
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from model.structs import MmStruct
-from strategies import ops
 from strategies.history import draw_history
+from strategies.made_once import (
+    dontunmap,
+    exec_,
+    exit_,
+    failing,
+    fork,
+    get,
+    mmap,
+    mremap,
+    munmap,
+    put,
+    write,
+)
 from strategies.mix import draw_mix as draw_mix_of_kinds
 from strategies.ops import FIRST_PROCESS, Op, OpKind
 from subjects.tree.translate import Played, TranslatorA
-
-_made_once = lru_cache(maxsize=1 << 16)
-_mmap = _made_once(ops.mmap)
-_write = _made_once(ops.write)
-_fork = _made_once(ops.fork)
-_exit = _made_once(ops.exit_)
-_exec = _made_once(ops.exec_)
-_munmap = _made_once(ops.munmap)
-_mremap = _made_once(ops.mremap)
-_dontunmap = _made_once(ops.dontunmap)
-_get = _made_once(ops.get)
-_put = _made_once(ops.put)
-
-
-@_made_once
-def _failing(op: Op, fail: int) -> Op:
-    return attrs.evolve(op, fail=fail)
-
 
 _LONGEST = 3
 _ARENA = 24
@@ -142,9 +135,9 @@ class GeneratorA:
     def _end(self) -> None:
         player = self.player
         for label in list(player.processes):
-            self._do(_exit(label))
+            self._do(exit_(label))
         for label, page in list(player.references):
-            self._do(_put(label, page))
+            self._do(put(label, page))
 
     def _below(self, limit: int) -> int:
         return int(self.random() * limit)
@@ -171,16 +164,16 @@ class GeneratorA:
         # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.
         first, which = 1 << int(random() * random() * _MOST_ATTEMPTS), random()
         if which < _ONE_FAILS:
-            return _failing(op, first)
+            return failing(op, first)
         if which < _PAIR_FAILS:
-            return _failing(op, first | first << 1)
-        return _failing(op, first | 1 << int(random() * random() * _MOST_ATTEMPTS))
+            return failing(op, first | first << 1)
+        return failing(op, first | 1 << int(random() * random() * _MOST_ATTEMPTS))
 
     def _draw_fork(self, label: str, _mm: MmStruct) -> Op | None:
         if len(self.player.processes) >= self.mix.max_live:
             return self._draw_exit(label, _mm)
         self._forks += 1
-        return self._short(_fork(label, f"p{self._forks}"))
+        return self._short(fork(label, f"p{self._forks}"))
 
     def _draw_touch(self, label: str, mm: MmStruct) -> Op | None:
         unfaulted = [vma for vma in mm.mmap if vma.anon_vma is None]
@@ -188,13 +181,13 @@ class GeneratorA:
             several = self.mix.most_vmas > 1
             return self._draw_map(label, mm) if several else self._draw_fork(label, mm)
         vma = unfaulted[int(self.random() * len(unfaulted))]
-        return self._short(_write(label, vma.vm_start))
+        return self._short(write(label, vma.vm_start))
 
     def _draw_exit(self, _label: str, _mm: MmStruct) -> Op | None:
         labels = list(self.player.processes)
         if len(labels) == 1:
             return None
-        return _exit(labels[int(self.random() * len(labels))])
+        return exit_(labels[int(self.random() * len(labels))])
 
     def _map_into(self, label: str) -> None:
         space = self.player.space(self.player.processes[label])
@@ -207,7 +200,7 @@ class GeneratorA:
             return self._draw_unmap(label, mm)
         pages = 1 + self._below(_LONGEST)
         start = self._room(mm, pages)
-        return None if start is None else _mmap(label, start, pages)
+        return None if start is None else mmap(label, start, pages)
 
     def _room(self, mm: MmStruct | None, pages: int) -> int | None:
         # Next to a neighbour as often as not: neighbours share an anon_vma.
@@ -223,7 +216,7 @@ class GeneratorA:
 
     def _draw_unmap(self, label: str, mm: MmStruct) -> Op | None:
         vma = mm.mmap[self._below(len(mm.mmap))]
-        return _munmap(label, vma.vm_start)
+        return munmap(label, vma.vm_start)
 
     def _target(self, mm: MmStruct, pages: int) -> int | None:
         start = _ARENA + self._below(_ARENA)
@@ -234,27 +227,27 @@ class GeneratorA:
     def _draw_move(self, label: str, mm: MmStruct) -> Op | None:
         vma = mm.mmap[self._below(len(mm.mmap))]
         target = self._target(mm, vma.vm_end - vma.vm_start)
-        return None if target is None else self._short(_mremap(label, vma.vm_start, 1, target))
+        return None if target is None else self._short(mremap(label, vma.vm_start, 1, target))
 
     def _draw_duplicate(self, label: str, mm: MmStruct) -> Op | None:
         if len(mm.mmap) >= self.mix.most_vmas:
             return None
         vma = mm.mmap[self._below(len(mm.mmap))]
         target = self._target(mm, vma.vm_end - vma.vm_start)
-        return None if target is None else self._short(_dontunmap(label, vma.vm_start, 1, target))
+        return None if target is None else self._short(dontunmap(label, vma.vm_start, 1, target))
 
     def _draw_get(self, label: str, mm: MmStruct) -> Op | None:
         vma = mm.mmap[self._below(len(mm.mmap))]
         if vma.anon_vma is None or (label, vma.vm_start) in self.player.references:
             return None
-        return _get(label, vma.vm_start)
+        return get(label, vma.vm_start)
 
     def _draw_exec(self, label: str, _mm: MmStruct) -> Op | None:
-        return _exec(label)
+        return exec_(label)
 
     def _draw_put(self, _label: str, _mm: MmStruct) -> Op | None:
         held = list(self.player.references)
-        return _put(*held[self._below(len(held))]) if held else None
+        return put(*held[self._below(len(held))]) if held else None
 
 
 def case_rng(seed: int, case: int) -> Random:

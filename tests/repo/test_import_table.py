@@ -31,6 +31,7 @@ MAY_IMPORT = {
     # Subjects and the swarm driver run on these: nothing here may pull Hypothesis in.
     "strategies.__init__": {"attrs"},
     "strategies.history": {"attrs", "model"},
+    "strategies.made_once": {"attrs"},
     "strategies.mix": {"attrs", "model"},
     "strategies.ops": {"attrs", "model"},
     "strategies.trace": {"attrs", "model"},
@@ -42,6 +43,7 @@ MAY_IMPORT = {
         "attrs",
         "model",
         "strategies.history",
+        "strategies.made_once",
         "strategies.mix",
         "strategies.ops",
         "subjects.tree",
