@@ -8,12 +8,13 @@ LOG := $(VENV)/pip.log
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz test test-tree bench bench-tree power format lint types clean
+.PHONY: help fuzz test test-tree docs bench bench-tree power format lint types clean
 
 help:
 	@echo "make fuzz     a 60-second campaign on the newest model kernel"
 	@echo "make test     everything that CI runs: format, lint, types, tests"
 	@echo "make test-tree   the tests of tree:PATH, on Debian's linux-source-6.1 and -6.12"
+	@echo "make docs     the documentation as a site, in build/docs; warnings are errors"
 	@echo "make bench    steps and states per CPU second, in tables; SPIN beside ours if installed"
 	@echo "make bench-tree TREES='DIR ...'   what tree:PATH costs on these source trees"
 	@echo "make power    mutation analysis: which law notices which mistake in the model"
@@ -37,6 +38,10 @@ test: lint types
 
 test-tree: $(READY)
 	ANONVMA_NEED_TREES=1 $(BIN)/python -m pytest -n 2 tests/subjects/tree tests/campaign/test_tree_*.py
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -b html -n -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -74,6 +79,6 @@ $(READY): pyproject.toml constraints.txt
 		     echo "cannot make $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV) (a minute the first time)"
 	@{ $(PIP) install -c constraints.txt setuptools \
-		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test,power,tree]'; } >$(LOG) 2>&1 \
+		&& $(PIP) install -c constraints.txt --no-build-isolation -e '.[test,power,tree,docs]'; } >$(LOG) 2>&1 \
 		|| { cat $(LOG); exit 1; }
 	@touch $@

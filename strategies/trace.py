@@ -51,10 +51,22 @@ MAX_BYTES = 16 << 20
 MAX_OPS = 100_000
 """Longest list of operations that is read."""
 
+LABEL = r"[A-Za-z][A-Za-z0-9_]{0,31}"
+"""What a process may be called, as a regular expression."""
+
+HEADER = ("format", "tool", "kernel", "seed", "case", "finding", "note", "ops")
+"""The fields of a trace, all of them required."""
+
+FINDING = ("law", "clause", "op", "step", "message", "defects")
+"""The fields of a finding, all of them required."""
+
+SMALLEST_NUMBER = -(1 << 63)
+"""No seed and no number of a case is below this, ..."""
+LARGEST_NUMBER = (1 << 64) - 1
+"""... or above this."""
+
 _FORMAT = re.compile(r"anonvma-trace/([1-9][0-9]{0,8})")
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
-_HEADER = ("format", "tool", "kernel", "seed", "case", "finding", "note", "ops")
-_FINDING = ("law", "clause", "op", "step", "message", "defects")
+_LABEL = re.compile(LABEL)
 # MAX_OPS operations open two brackets each at most, which leaves the rest for messages.
 _MAX_BRACKETS = 3 * MAX_OPS
 
@@ -321,7 +333,7 @@ def _finding(value: object, steps: int) -> RecordedFinding | None:
     if value is None:
         return None
     entry = json_object(value, "finding")
-    check_fields(entry, "finding", _FINDING)
+    check_fields(entry, "finding", FINDING)
     defects = entry["defects"]
     if not isinstance(defects, list):
         expect("an array", "finding.defects", defects)
@@ -346,13 +358,13 @@ def _check_format(entry: JsonObject) -> None:
 
 
 def _number_or_none(value: object, at: str) -> int | None:
-    return None if value is None else integer(value, at, -(1 << 63), (1 << 64) - 1)
+    return None if value is None else integer(value, at, SMALLEST_NUMBER, LARGEST_NUMBER)
 
 
 def _trace(value: object) -> Trace:
     entry = json_object(value, "the document")
     _check_format(entry)
-    check_fields(entry, "the header", _HEADER)
+    check_fields(entry, "the header", HEADER)
     ops = _ops(entry["ops"])
     return Trace(
         kernel=_word(entry["kernel"], "kernel"),
