@@ -3,7 +3,7 @@
 
 To add a law: write a check that raises an exception class of its own, add an ``Invariant`` to
 its module's ``LAWS``, teach ``invariants.screen`` to stop what it rejects, and give it the
-smallest World that breaks it in tests/invariants. ``docs/laws.md`` has a worked example.
+smallest World that breaks it in tests/invariants. ``docs/adding-a-law.md`` has a worked example.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import re
 SHORTER = [
     (
         r"(anonvma fuzz .*)--for \w+",
-        r"\1--cases 150 --seed 1",
+        r"\1--cases 100 --seed 1 --engine swarm",
         "minutes; and so that how fast the machine is does not decide which goals are reached",
     ),
     (r"^make ", "make -n ", "a minute and more: that the target is there is what matters"),
