@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The directive ``stepthrough``: a history of a trace, step by step, in the middle of a page."""
+"""The directive ``stepthrough``: a history of a trace, step by step, in the middle of a page.
+
+Where ``anonvma show`` is there, it makes a page to step through, which is embedded; what ``anonvma
+replay --steps`` prints is below it, for readers and printers that cannot step.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
+from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,23 +19,29 @@ import attrs
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from campaign.errors import UsageError
+from campaign.cli import main
+from campaign.errors import CLEAN, UsageError
 from campaign.execute import find
 from campaign.replay import describe, step_lines
 from campaign.subject_names import kernel_named
 from strategies.trace import Trace, TraceError, load
 
+FOLDER = "_static/steps"
+"""Where the pages lie in the site."""
+
+_CAN_SHOW = find_spec("campaign.show") is not None
+
 
 @attrs.frozen
 class _Words:
-    on: str
-    steps: str
-    file: str
+    caption: str
+    open: str
+    text: str
 
 
 _WORDS = {
-    "en": _Words("on", "operations, step by step", "trace"),
-    "zh": _Words("内核模型：", "个操作，逐步展示", "历史文件"),
+    "en": _Words("{name} on {kernel}: {steps} operations.", "Open it alone", "The same as text"),
+    "zh": _Words("{name}，内核模型 {kernel}，{steps} 个操作。", "单独打开", "文字形式"),
 }
 
 
@@ -35,27 +49,49 @@ class StepThrough(SphinxDirective):
     """Shows what each operation of a trace changes; its argument is the trace's path from here."""
 
     required_arguments = 1
-    option_spec: ClassVar = {"lang": str}
+    option_spec: ClassVar = {"lang": lambda language: _WORDS[language] and language}
 
     def run(self) -> list[nodes.Node]:
         """Return the nodes to put in place of the directive."""
         name, file = self.env.relfn2path(self.arguments[0])
         self.env.note_dependency(name)
+        language = self.options.get("lang", "en")
+        words = _WORDS[language]
         try:
             trace = load(file)
-            lines = list(told(trace))
+            text = "\n".join(told(trace))
         except (TraceError, UsageError) as error:
             raise self.error(str(error)) from None
-        words = _WORDS[self.options.get("lang", "en")]
-        return [self._caption(trace, Path(file).name, words), _text(lines)]
+        steps = len(trace.ops)
+        caption = words.caption.format(name=Path(file).name, kernel=trace.kernel, steps=steps)
+        shown = nodes.literal_block(text, text, language="none", classes=["stepthrough"])
+        start = nodes.paragraph(text=caption, classes=["stepthrough-caption"])
+        if not _CAN_SHOW:
+            return [start, shown]
+        where = f"{self._way_up()}{self._page(file)}#lang={language}"
+        return [start, _raw(_frame(where, caption, words)), shown, _raw("</details>")]
 
-    def _caption(self, trace: Trace, name: str, words: _Words) -> nodes.paragraph:
-        caption = nodes.paragraph(classes=["stepthrough-caption"])
-        caption += nodes.strong(text=name)
-        caption += nodes.Text(f" {words.on} ")
-        caption += nodes.literal(text=trace.kernel)
-        caption += nodes.Text(f": {len(trace.ops)} {words.steps}")
-        return caption
+    def _page(self, file: str) -> str:
+        page = f"{FOLDER}/{Path(file).stem}.html"
+        make_page(file, self.env.app.outdir / page)
+        return page
+
+    def _way_up(self) -> str:
+        return "../" * self.env.docname.count("/")
+
+
+def make_page(file: str, page: Path) -> None:
+    """Write the page that ``anonvma show`` makes of a trace file.
+
+    Raises:
+        UsageError: It did not make one.
+    """
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = main(["show", file, "-o", str(page)])
+    if code != CLEAN:
+        msg = f"anonvma show {file} ended with {code}"
+        raise UsageError(msg)
 
 
 def told(trace: Trace) -> Iterator[str]:
@@ -72,6 +108,14 @@ def told(trace: Trace) -> Iterator[str]:
         yield describe(finding)
 
 
-def _text(lines: list[str]) -> nodes.literal_block:
-    text = "\n".join(lines)
-    return nodes.literal_block(text, text, language="none", classes=["stepthrough"])
+def _frame(where: str, caption: str, words: _Words) -> str:
+    link = f'<a href="{escape(where)}">{words.open}</a>'
+    frame = (
+        f'<iframe class="stepthrough-frame" src="{escape(where)}" title="{escape(caption)}" '
+        f'loading="lazy"></iframe>'
+    )
+    return f"{frame}<p>{link}</p><details><summary>{words.text}</summary>"
+
+
+def _raw(html: str) -> nodes.raw:
+    return nodes.raw("", html, format="html")
