@@ -12,18 +12,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "anonvma"
 author = "the anonvma authors"
-project_copyright = "GPL-2.0-only"
+project_copyright = "the anonvma authors, GPL-2.0-only"
 release = metadata.version("anonvma")
 
 extensions = ["myst_parser", "sphinx_argparse_cli", "docs.site.extension"]
 exclude_patterns = ["site/**", "traces/**"]
 
 nitpicky = True
+# What is said of options and pointers (--vs, ->) is said as it is typed.
+smartquotes = False
 # Headings down to this level can be linked to, as on other readers of Markdown.
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence"]
-# A page names files of the repository as a reader of the repository would.
-suppress_warnings: list[str] = []
 
 html_theme = "furo"
 html_title = f"anonvma {release}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What commands exit with. (Their options are shown by sphinx-argparse-cli.)"""
+"""What commands exit with; sphinx-argparse-cli shows their options."""
 
 from __future__ import annotations
 

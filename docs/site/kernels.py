@@ -7,6 +7,7 @@ import ast
 import inspect
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 
 from campaign.list_kernels import kernels, predecessor
 from campaign.releases import spans
@@ -74,7 +75,7 @@ def _docstrings(kind: type[Enum]) -> dict[str, str]:
     tree = ast.parse(inspect.getsource(kind))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     found = {}
-    for first, second in zip(body, body[1:], strict=False):
+    for first, second in pairwise(body):
         match first, second:
             case (
                 ast.Assign(targets=[ast.Name(id=name)]),

@@ -47,8 +47,15 @@ def operations() -> list[str]:
 
 
 def _example(kind: OpKind) -> Op:
-    # Some operation of its kind: the first of each choice, the second process where one is made.
-    words = {name: CHOICES[name][0] for name in FIELDS[kind] if name in CHOICES}
-    child = "p1" if kind is OpKind.FORK else ""
-    target = 8 if "target" in FIELDS[kind] else 0
-    return Op(kind, "p0", child=child, target=target, **words)
+    # Some operation of its kind, with the first of each choice.
+    has = FIELDS[kind]
+    words = {name: choices[0] if name in has else "" for name, choices in CHOICES.items()}
+    return Op(
+        kind,
+        "p0",
+        child="p1" if "child" in has else "",
+        target=8 if "target" in has else 0,
+        prot=words["prot"],
+        access=words["access"],
+        advice=words["advice"],
+    )

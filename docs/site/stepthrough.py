@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import attrs
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from campaign.cli import main
@@ -41,7 +42,7 @@ class _Words:
 
 _WORDS = {
     "en": _Words("{name} on {kernel}: {steps} operations.", "Open it alone", "The same as text"),
-    "zh": _Words("{name}，内核模型 {kernel}，{steps} 个操作。", "单独打开", "文字形式"),
+    "zh": _Words("{name}: {kernel} 内核模型上的 {steps} 个操作。", "单独打开", "文字形式"),
 }
 
 
@@ -49,7 +50,7 @@ class StepThrough(SphinxDirective):
     """Shows what each operation of a trace changes; its argument is the trace's path from here."""
 
     required_arguments = 1
-    option_spec: ClassVar = {"lang": lambda language: _WORDS[language] and language}
+    option_spec: ClassVar = {"lang": lambda language: directives.choice(language, tuple(_WORDS))}
 
     def run(self) -> list[nodes.Node]:
         """Return the nodes to put in place of the directive."""

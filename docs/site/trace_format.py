@@ -9,6 +9,7 @@ from docs.site.markdown import code, plain, table
 from strategies.trace_schema import BEYOND, Schema, schema
 
 _NAMES = {"string": "a string", "integer": "a whole number", "array": "an array", "null": "null"}
+_MANY = {"string": "strings", "integer": "whole numbers"}
 
 
 def fields() -> list[str]:
@@ -57,13 +58,16 @@ def _value(field: Schema) -> str:
         return "null, or an object"
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     text = " or ".join(_NAMES[kind] for kind in kinds)
-    if "minimum" in field:
-        text += f", {field['minimum']:,} to {field['maximum']:,}"
+    text += _range(field)
     if "pattern" in field and "(?: " not in field["pattern"]:
         text += f" like {code(field['pattern'].removeprefix('^').partition('(?!')[0])}"
-    if "items" in field and "type" in field["items"]:
-        inner = _value(field["items"])
-        text += f" of {inner.removeprefix('a ').replace('number', 'numbers').replace('string', 'strings')}"
+    items = field.get("items", {})
+    if "type" in items:
+        text += f" of {_MANY[items['type']]}{_range(items)}"
     if "maxItems" in field:
         text += f", at most {field['maxItems']:,}"
     return text
+
+
+def _range(field: Schema) -> str:
+    return f", {field['minimum']:,} to {field['maximum']:,}" if "minimum" in field else ""

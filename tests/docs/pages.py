@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The fenced blocks of README.md and docs/, and which of them are one session at a terminal.
 
-In docs/ every block has a language. ``sh``: commands, one in a line, which are run; what is not 0 is
-said behind the command, as in ``# exit code 1``. ``diff``: a change, which is made. ``text``, ``json``
-and others: something to look at. A comment in the line above a block says more:
+In docs/ every block has a language. ``sh``: commands, one in a line, which are run; an exit code
+other than 0 is said behind the command, as in ``# exit code 1``. ``diff``: a change, which is made.
+``text``, ``json`` and others: something to look at. A comment in the line above a block says more:
 
 * ``<!-- output -->``: this is what the commands above print, ``...`` standing for anything;
 * ``<!-- not run: REASON -->``: neither these commands nor this change.
 
 A session starts at each heading of level 2, in a fresh copy of the repository; in a page with
-``<!-- session: page -->`` there is one for the whole page. In README.md blocks have no language: those
-whose every line begins with a command are commands.
+``<!-- session: page -->`` there is one for the whole page. In README.md blocks have no language:
+those whose every line begins with a command are commands.
 """
 
 import re

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is run instead of a command that takes longer than a reader of test results waits.
 
-Each entry: what is looked for in a command, what is put in its place, and why. And what README.md, whose
-blocks say nothing about themselves, leaves unsaid.
+Each entry: what is looked for in a command, what is put in its place, and why. And what README.md,
+whose blocks say nothing about themselves, leaves unsaid.
 """
 
 import re

@@ -135,7 +135,7 @@ def test_every_committed_trace_is_valid(root, project_files):
 
 @given(st.one_of(documents(), histories()))
 def test_schema_and_loader_agree(document):
-    """What the loader accepts is valid; what it refuses is not, or is beyond the schema as listed."""
+    """What the loader accepts is valid; what it alone refuses breaks a rule that is listed."""
     refused = loader_refuses(json.dumps(document))
     if refused is None:
         VALIDATOR.validate(document)
