@@ -21,6 +21,7 @@ exclude_patterns = ["site/**", "traces/**"]
 nitpicky = True
 # What is said of options and pointers (--vs, ->) is said as it is typed.
 smartquotes = False
+highlight_language = "none"
 # Headings down to this level can be linked to, as on other readers of Markdown.
 myst_heading_anchors = 3
 

@@ -91,18 +91,26 @@ def schema() -> Schema:
         "description": "A history of operations, and where it came from.",
         **_object(
             {
-                "format": {"enum": [f"anonvma-trace/{n}" for n in range(1, VERSION + 1)]},
+                "format": _said(
+                    "What this file is.",
+                    {"enum": [f"anonvma-trace/{n}" for n in range(1, VERSION + 1)]},
+                ),
                 "tool": _said("Name and version of the program that wrote it.", _TEXT),
                 "kernel": _said("What the operations were run on.", _WORD),
                 "seed": _said("Seed of the campaign.", _NUMBER_OR_NULL),
                 "case": _said("Number of the case in the campaign.", _NUMBER_OR_NULL),
-                "finding": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/finding"}]},
+                "finding": _said(
+                    "What was found.", {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/finding"}]}
+                ),
                 "note": _said("Anything that a person wants to say about it.", _TEXT),
-                "ops": {
-                    "type": "array",
-                    "maxItems": MAX_OPS,
-                    "items": {"oneOf": [{"$ref": f"#/$defs/{kind.value}"} for kind in OpKind]},
-                },
+                "ops": _said(
+                    "The operations, one after the other.",
+                    {
+                        "type": "array",
+                        "maxItems": MAX_OPS,
+                        "items": {"oneOf": [{"$ref": f"#/$defs/{kind.value}"} for kind in OpKind]},
+                    },
+                ),
             },
             HEADER,
         ),
@@ -123,13 +131,15 @@ _NUMBER_OR_NULL: Schema = {
 }
 _PAGE: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_PAGE - 1}
 _LABEL: Schema = {"type": "string", "pattern": f"^{LABEL}{_END}"}
-_FIELD: dict[str, Schema] = {
-    "process": _LABEL,
-    "child": _LABEL,
-    "page": _PAGE,
-    "pages": {"type": "integer", "minimum": 1, "maximum": MAX_LENGTH},
-    "target": _PAGE,
-    **{name: {"enum": list(choices)} for name, choices in CHOICES.items()},
+_FIELD: dict[str, tuple[str, Schema]] = {
+    "process": ("Who does it.", _LABEL),
+    "child": ("What the new process is called.", _LABEL),
+    "page": ("First page.", _PAGE),
+    "pages": ("Length in pages.", {"type": "integer", "minimum": 1, "maximum": MAX_LENGTH}),
+    "target": ("First page of the new place.", _PAGE),
+    "prot": ("Protection.", {"enum": list(CHOICES["prot"])}),
+    "access": ("What is done to the page.", {"enum": list(CHOICES["access"])}),
+    "advice": ("Advice to madvise.", {"enum": list(CHOICES["advice"])}),
 }
 _FAIL_NTH: Schema = {
     "description": "Allocation attempts that fail, counted from 0, retries included.",
@@ -157,7 +167,10 @@ def _finding() -> Schema:
     properties: Schema = {
         "law": _said("Id of the broken law.", _WORD),
         "clause": _said("Stable word for how it was broken.", _WORD),
-        "op": {"enum": ["", *(kind.value for kind in OpKind)]},
+        "op": _said(
+            "Kind of the operation that exposed it.",
+            {"enum": ["", *(kind.value for kind in OpKind)]},
+        ),
         "step": _said(
             "Index of the operation that exposed it.",
             {"type": "integer", "minimum": 0, "maximum": MAX_OPS - 1},
@@ -173,6 +186,6 @@ def _finding() -> Schema:
 def _op(kind: OpKind) -> Schema:
     names = ("process", *FIELDS[kind])
     properties: Schema = {"op": {"const": kind.value}}
-    properties |= {name: _FIELD[name] for name in names}
+    properties |= {name: _said(*_FIELD[name]) for name in names}
     properties["fail_nth"] = _FAIL_NTH
     return _said(f"{DESCRIPTIONS[kind]}.", _object(properties, ("op", *names)))
