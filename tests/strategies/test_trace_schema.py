@@ -93,24 +93,66 @@ def documents(draw):
     return document
 
 
-@st.composite
-def histories(draw):
-    """A trace of arbitrary operations, each with the fields of its kind."""
-    numbers = {"page": st.integers(0, MAX_PAGE), "target": st.integers(0, MAX_PAGE)}
-    labels = st.sampled_from(["p0", "p1", "p2", "child_3", "3"])
-    field = {
-        **numbers,
-        "pages": st.integers(0, 5000),
-        "child": labels,
-        **{name: st.sampled_from(choices) for name, choices in CHOICES.items()},
-    }
-    ops = []
-    for kind in draw(st.lists(st.sampled_from(list(OpKind)), max_size=6)):
-        op = {"op": kind.value, "process": draw(labels)}
-        op |= {name: draw(field[name]) for name in FIELDS[kind]}
-        fail = draw(st.lists(st.integers(-1, 65), max_size=3))
-        ops.append({**op, "fail_nth": fail} if fail else op)
-    return {**TRACE, "finding": None, "ops": ops}
+FIRST = {"page": 0, "pages": 1, "target": 0, "process": "p0", "child": "a"}
+LAST = {"page": 0, "pages": 4096, "target": MAX_PAGE - 4096, "process": "p" * 32, "child": "q" * 32}
+NUMBERS = [-1, 0, 1, 63, 64, 4096, 4097, MAX_PAGE - 1, MAX_PAGE]
+
+
+def edges():
+    """Traces whose values are the first and the last that are good: one for each kind, and two."""
+    for kind in OpKind:
+        for values, at, nth in ((FIRST, 0, [0]), (LAST, -1, [0, 63])):
+            choices = {name: choices[at] for name, choices in CHOICES.items()}
+            fields = {name: {**values, **choices}[name] for name in ("process", *FIELDS[kind])}
+            yield {**TRACE, "finding": None, "ops": [{"op": kind.value, **fields, "fail_nth": nth}]}
+    finding = {**TRACE["finding"], "op": "", "step": 0, "defects": ["B01", "B02"]}
+    yield {**TRACE, "seed": -(2**63), "case": 2**64 - 1, "finding": finding}
+    yield {**TRACE, "seed": 2**64 - 1, "case": -(2**63), "finding": None, "ops": []}
+
+
+def near(value):
+    """What is almost a value, or beside it, or something else."""
+    match value:
+        case int():
+            return [value - 1, value + 1, float(value), *NUMBERS, None, True, "1"]
+        case str():
+            others = [
+                f"{value}x",
+                value[:-1],
+                f"{value}\n",
+                f" {value}",
+                f"{value} ",
+                "1",
+                "",
+                None,
+            ]
+            return [*others, "a  b", "a b", "\x7f", "rw-", "read", "keeponfork", "fork", "exit"]
+        case list():
+            return [[], value[:1], value + value[:1], value[::-1], [*value, 0], {}, None]
+        case _:
+            return [{}, [], "", 0, 2**64, 1.5]
+
+
+def near_misses(trace):
+    """A trace with each of its values replaced, each field left out, and one too many."""
+    for *path, last in (place for place in places(trace) if place):
+        for change in ("leave out", "add", *near(inner(trace, (*path, last)))):
+            document = deepcopy(trace)
+            holder = inner(document, path)
+            if change == "leave out":
+                del holder[last]
+            elif change == "add" and isinstance(holder, dict):
+                holder["more"] = 1
+            else:
+                holder[last] = change
+            yield document
+
+
+def inner(value, path):
+    """The value at a place of a document."""
+    for key in path:
+        value = value[key]
+    return value
 
 
 def test_the_committed_schema_is_that_of_the_code():
@@ -133,14 +175,27 @@ def test_every_committed_trace_is_valid(root, project_files):
         assert [error.message for error in VALIDATOR.iter_errors(document)] == [], path
 
 
-@given(st.one_of(documents(), histories()))
-def test_schema_and_loader_agree(document):
-    """What the loader accepts is valid; what it alone refuses breaks a rule that is listed."""
+def assert_agreement(document):
+    """Assert that loader and schema say the same, or the loader what the schema cannot say."""
     refused = loader_refuses(json.dumps(document))
     if refused is None:
         VALIDATOR.validate(document)
     elif VALIDATOR.is_valid(document):
         assert [rule for rule in BEYOND if re.search(rule.refusal, refused)], refused
+
+
+@given(documents())
+def test_schema_and_loader_agree(document):
+    """What the loader accepts is valid; what it alone refuses breaks a rule that is listed."""
+    assert_agreement(document)
+
+
+@pytest.mark.parametrize("trace", list(edges()))
+def test_schema_and_loader_agree_at_the_edges(trace):
+    """Both draw the line at the same values of each field."""
+    assert loader_refuses(json.dumps(trace)) is None
+    for document in (trace, *near_misses(trace)):
+        assert_agreement(document)
 
 
 def changed(**fields):
@@ -173,3 +228,16 @@ def test_a_field_of_the_header_is_required(field):
     document = {name: value for name, value in TRACE.items() if name != field}
     assert not VALIDATOR.is_valid(document)
     assert loader_refuses(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"kernel": word} for word in ("", " a", "a ", "a  b", "a\n", "a\x7f", "a\u00a0b")),
+        {"ops": [{**OPS[1], "fail_nth": [0, 0]}]},
+    ],
+    ids=repr,
+)
+def test_the_schema_says_what_it_can_of_a_rule_that_it_has_in_part(change):
+    """White space in a word, and a number given twice, are refused by the schema, too."""
+    assert not VALIDATOR.is_valid({**TRACE, **change})
