@@ -21,7 +21,7 @@ SESSIONS = [session for page in PAGES for session in sessions(ROOT, page)]
 LANGUAGES = {"sh", "text", "diff", "json", "python", "yaml", "c"}
 
 TREE = re.compile(r"\b(?:tree:)?(linux(?:-source-6[.]12)?)\b")
-SAVED = re.compile(r"--(?:out|svg|json|save|report) ")
+WRITTEN = re.compile(r"(?:--(?:out|svg|save)|-o|>) (\S+)")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def bring_tree(command, scratch):
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda s: f"{s.page}: {s.title}")
 def test_commands_do_what_the_page_says(session, scratch):
-    """Each command of a section ends with the code that is said, and prints what is shown."""
+    """Each command ends with the code that is said, prints what is shown, writes what it names."""
     printed = ""
     for block in session.blocks:
         if block.mark.startswith("not run: "):
@@ -99,6 +99,8 @@ def test_commands_do_what_the_page_says(session, scratch):
                 printed += done.stdout
                 expected = README_CODES.get(command, code)
                 assert done.returncode == expected, f"{block.where}: {command}\n{done.stdout}"
+                for name in WRITTEN.findall(command):
+                    assert (scratch / name).exists(), f"{block.where}: {command}"
 
 
 def test_every_page_is_looked_at():
