@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``anonvma export``: a trace in a form that stands by itself."""
+"""A trace in a form that stands by itself: what each form shows of it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
-from campaign.arguments import refuse
-from campaign.errors import CLEAN
+from campaign.errors import UnavailableError
 from campaign.execute import find, known_defects
 from campaign.export_plan import plan_of, releases_near
 from campaign.export_report import report_of
 from campaign.observe import missing_ops
 from campaign.replay import subject_of
-from campaign.store import recorded, write_atomic
-from campaign.subject_names import kernel_named
+from campaign.store import recorded
 from model.kernels import Kernel
 from report.export_c import Program, c_program
 from report.export_markdown import markdown_report
@@ -101,26 +97,44 @@ def _markdown(export: Export) -> str:
     return markdown_report(report_of(export.trace, export.kernel, export.finding, export.name))
 
 
-FORMS: dict[str, Callable[[Export], str]] = {
-    "c": _c,
-    "pytest": _pytest,
-    "markdown": _markdown,
+@attrs.frozen
+class Form:
+    """Something to export to.
+
+    Attributes:
+        about: What it is, in a few words.
+        text: Returns the file's text.
+    """
+
+    about: str
+    text: Callable[[Export], str]
+
+
+FORMS = {
+    "c": Form("a program for a real Linux, one process per label, compared with the model", _c),
+    "pytest": Form("a test that runs in this repository as it is", _pytest),
+    "markdown": Form("a report for a mail or an issue", _markdown),
 }
-"""What there is to export to: each returns the text of a file."""
+"""What there is to export to, by the name on the command line."""
 
 
-def run_export(args: argparse.Namespace) -> int:
-    """Write what the command line asks for; return the exit code."""
-    form = FORMS.get(args.form)
-    if form is None:
-        refuse(f"--as {printable(args.form)}: there are {', '.join(FORMS)}")
-    on = None if args.on is None else kernel_named(args.on)
-    trace = load(args.trace)
-    where = printable(args.trace)
+def export(path: str, form: Form, on: Kernel | None) -> str:
+    """Return a trace file in another form.
+
+    Args:
+        path: The trace file.
+        form: To what.
+        on: A kernel instead of the one that the trace names, or None.
+
+    Raises:
+        TraceError: It is no trace.
+        UsageError: There is no such kernel.
+        UnavailableError: The kernel cannot run the trace.
+    """
+    trace, where = load(path), printable(path)
     kernel = on or subject_of(trace, where)
-    text = form(Export(printable(Path(args.trace).name), trace, kernel, on))
-    if args.file is None:
-        sys.stdout.write(text)
-    else:
-        write_atomic(args.file, text)
-    return CLEAN
+    missing = missing_ops(kernel, trace.ops)
+    if missing:
+        msg = f"{where}: {kernel.name} cannot run it: {'; '.join(map(str, missing))}"
+        raise UnavailableError(msg)
+    return form.text(Export(printable(Path(path).name), trace, kernel, on))
