@@ -25,6 +25,7 @@ from subjects.model import ModelSubject
 
 NO_FAILURE = "an allocation cannot be made to fail; the call would leave memory as it was"
 NO_REFERENCE = "a reference on an anon_vma is KSM's to take"
+NO_MODEL = "the model's kernel died before it"
 NO_PROCESS = "no such process"
 NOTHING_THERE = "nothing there to do it with"
 
@@ -74,6 +75,9 @@ def plan_of(ops: Sequence[Op], own: Kernel, on: Kernel | None = None) -> Plan:
     steps = [Step(op.failing(), reason) for op, reason in zip(ops, reasons, strict=True)]
     for place, each in zip(at, seen, strict=False):
         steps[place] = _step(each)
+    # What the kernel died of is run; who lives after that is not known.
+    for place in at[len(seen) + 1 :]:
+        steps[place] = attrs.evolve(steps[place], skipped=NO_MODEL)
     return Plan(
         kernel=kernel,
         steps=tuple(steps),

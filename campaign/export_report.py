@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import attrs
 
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
+from campaign.observe import Observed, observe
 from campaign.replay import Outcome, detail, replay, step_lines
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
@@ -99,9 +101,21 @@ def _origin(trace: Trace) -> str:
 
 
 def _steps(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
-    for line in step_lines(trace, kernel, last):
-        if len(trace.ops) <= MOST_STEPS or line.startswith("  ops["):
-            yield line.removeprefix("  ")
+    if len(trace.ops) <= MOST_STEPS:
+        yield from (line.removeprefix("  ") for line in step_lines(trace, kernel, last))
+        return
+    ops = trace.ops[: last + 1]
+    for at, (op, observed) in enumerate(zip(ops, observe(kernel, ops), strict=False)):
+        yield f"ops[{at}] {op} -> {_result(observed)}"
+
+
+def _result(observed: Observed) -> str:
+    if observed.is_stopped:
+        return "stopped inside"
+    returned = observed.returned
+    if returned is None:
+        return "nothing done"
+    return str(returned) if returned >= 0 else f"-{errno.errorcode.get(-returned, -returned)}"
 
 
 def _world(trace: Trace, kernel: Kernel, last: int) -> list[str]:

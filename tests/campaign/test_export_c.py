@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from campaign.export_plan import NO_FAILURE, NO_REFERENCE, plan_of
+from campaign.export_plan import NO_FAILURE, NO_MODEL, NO_REFERENCE, plan_of
+from campaign.observe import observe
 from campaign.subject_names import kernel_named
 from model.kernels import KERNELS, RELEASES
 from strategies.mix import generate
@@ -314,6 +315,17 @@ def test_a_named_kernel_is_believed_until_it_breaks_a_law():
     trace = load(next(path for path in TRACES if path.stem == "double-reuse"))
     plan = plan_of(trace.ops, KERNELS["v5.18"], KERNELS["v5.18"])
     assert (plan.kernel.name, plan.compared) == ("v5.18", 6)
+
+
+def test_what_a_kernel_died_of_is_run_and_nothing_after_it():
+    """A step at which the model's kernel dies is not compared, and later ones are skipped."""
+    kernel = kernel_named("v6.12+B18")
+    ops = [op.failing() for op in generate(5, 0, 120) if op.kind is not OpKind.GET]
+    died = [each.is_stopped for each in observe(kernel, ops)].index(True)
+    plan = plan_of(ops, kernel, kernel)
+    assert plan.compared <= died < len(ops) - 1
+    assert (plan.steps[died].skipped, plan.steps[died].expected) == ("", None)
+    assert {step.skipped for step in plan.steps[died + 1 :]} <= {NO_MODEL, NO_REFERENCE}
 
 
 def test_releases_that_move_otherwise_are_told_apart():
