@@ -237,8 +237,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "and subject: CLEAN (nothing found), FINDING (in the recorded bucket, or none is "
         "recorded), DIFFERENT (found, but in another bucket), ERROR (it cannot run there). Of "
         "two subjects it is also said whether all operations return the same, and which is the "
-        "first that does not. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for "
-        "bad input, 3 a subject that cannot run here or a release without an operation.",
+        "first that does not; with a source tree, which call is the first that does not do the "
+        "same. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for bad input, 3 a "
+        "subject that cannot run here or a release without an operation.",
         allow_abbrev=False,
     )
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="trace file")
@@ -318,14 +319,20 @@ def _replay_file(path: str, kernels: Sequence[Subject], args: argparse.Namespace
         if args.steps and not replayed.missing:
             last = len(trace.ops) if replayed.finding is None else replayed.finding.step
             sys.stdout.writelines(f"{line}\n" for line in step_lines(trace, kernel, last))
-    models = [kernel for kernel in subjects if isinstance(kernel, Kernel)]
-    if len(subjects) == len(models) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
-        sys.stdout.write(f"returns    {where}: {compared(trace, *models)}\n")
+    if len(subjects) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
+        sys.stdout.write(f"returns    {where}: {compared(trace, *subjects)}\n")
     return [replayed.code for replayed in replays]
 
 
-def compared(trace: Trace, one: Kernel, other: Kernel) -> str:
-    """Return whether two kernels return the same from every operation, on one line."""
+def compared(trace: Trace, one: Subject, other: Subject) -> str:
+    """Return whether two subjects return the same from every operation, on one line.
+
+    If one is a source tree, the calls that they come to are compared, and all that these do.
+    """
+    if not (isinstance(one, Kernel) and isinstance(other, Kernel)):
+        from campaign.tree_replay import compared_with
+
+        return compared_with(trace, one, other)
     difference = first_difference(one, other, trace.ops)
     if difference is None:
         return f"{one.name} and {other.name} agree on all {len(trace.ops)} operations"

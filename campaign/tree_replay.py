@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from campaign.execute import Finding
-from campaign.replay import Replay, outcome_of
+from campaign.replay import Replay, Subject, outcome_of
+from campaign.tree_compare import compared
 from campaign.tree_subject import (
     TreeSubject,
     Way,
@@ -23,6 +24,7 @@ from campaign.tree_subject import (
     verdicts,
     ways_of,
 )
+from model.kernels import Kernel
 from strategies.trace import RecordedFinding, Trace, printable
 from subjects.tree.differences import changes, returned
 from subjects.tree.shown import records_of
@@ -110,6 +112,22 @@ class ReplayedTree:
     def step_lines(self, trace: Trace) -> Iterator[str]:
         """Yield each operation with the calls that it came to."""
         return call_lines(self.subject, trace, mode=self.mode)
+
+
+def compared_with(trace: Trace, one: Subject, other: Subject) -> str:
+    """Return on one line whether two subjects do the same, or where they first do not."""
+    trees = [each for each in (one, other) if isinstance(each, ReplayedTree)]
+    first, second = (
+        each.subject if isinstance(each, ReplayedTree) else _model(each) for each in (one, other)
+    )
+    return compared(trace, first, second, trees[0].mode if trees else None)
+
+
+def _model(subject: Subject) -> Kernel:
+    if not isinstance(subject, Kernel):
+        msg = f"{subject.name} is neither a model nor a tree"
+        raise TypeError(msg)
+    return subject
 
 
 def tree_named(name: str, build: str | None) -> ReplayedTree:
