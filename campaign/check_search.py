@@ -107,7 +107,7 @@ def _found(kernel: Kernel, event: Shrunk) -> Broken:
 def finding_of(law: BrokenLaw) -> Finding:
     """Return a finding as it was before it became part of an event."""
     known = tuple(defect.id for defect in law.known)
-    return Finding(law.law, law.clause, law.op, law.step, law.message, known)
+    return Finding(law.law, law.clause, law.op, law.step, law.message, known, law.contention)
 
 
 def _fault(kernel: Kernel, event: CaseFaulted) -> Broken:

@@ -156,6 +156,8 @@ def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
         parts += [f"found {replayed.ran}"] if replayed.ran else []
     if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
         parts.append(f"recorded: {recorded.bucket}")
+    if recorded is not None and recorded.contention and not replayed.ran:
+        parts.append(f"recorded where {recorded.contention.said}, which no model can be run with")
     if replayed.unreached:
         parts.append(f"a failure without effect: {', '.join(map(str, replayed.unreached))}")
     return "; ".join(parts)

@@ -34,7 +34,7 @@ def compared(
     names = f"{_name(one)} and {_name(other)}"
     calls = 0
     for level in levels:
-        played = play(kernel, level, trace.ops)
+        played = play(kernel, level, trace.ops, trace.contention)
         first, second = (_records(each, played, mode) for each in (one, other))
         difference = _difference(first, second, _name(other))
         if difference is not None:

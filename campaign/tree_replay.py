@@ -51,10 +51,10 @@ def runs(
 ) -> Iterator[Run]:
     """Run a trace in every way; the shared part of all that is done with traces on trees."""
     ops, wanted = trace.ops, trace.finding.law if trace.finding else ""
-    for way in ways_of(subject, mode):
-        played = play(subject.kernel, way.level, ops)
+    for way in ways_of(subject, mode, trace.contention):
+        played = play(subject.kernel, way.level, ops, way.contention)
         (verdict,) = verdicts(subject, way.mode, [played], strict=strict, wanted=wanted)
-        finding = None if verdict is None else finding_of(subject, ops, verdict)
+        finding = None if verdict is None else finding_of(subject, ops, verdict, way.contention)
         yield Run(way, played, finding)
 
 
@@ -76,15 +76,15 @@ def replay_on_tree(
     done = list(runs(subject, trace, mode=mode, strict=strict))
     run = chosen(done, trace.finding)
     finding = run.finding
+    levels = run.way.level if finding else " and ".join(each.way.level for each in done)
+    meanwhile = f", where {trace.contention.said}" if trace.contention else ""
     idle = len(trace.ops) - len(set(run.played.origins))
     return Replay(
         outcome=outcome_of(finding, trace.finding),
         finding=finding,
         idle=0 if finding else idle,
         steps=len(trace.ops) if finding is None else finding.step + 1,
-        ran=f"at level {run.way.level}"
-        if finding
-        else f"at level {' and '.join(each.way.level for each in done)}",
+        ran=f"at level {levels}{meanwhile}",
     )
 
 
