@@ -157,7 +157,7 @@ def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
     if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
         parts.append(f"recorded: {recorded.bucket}")
     if recorded is not None and recorded.contention and not replayed.ran:
-        parts.append(f"recorded where {recorded.contention.said}, which no model can be run with")
+        parts.append(f"recorded where {recorded.contention.said}; here nothing else went on")
     if replayed.unreached:
         parts.append(f"a failure without effect: {', '.join(map(str, replayed.unreached))}")
     return "; ".join(parts)
@@ -181,7 +181,8 @@ def outcome_of(finding: Finding | None, recorded: RecordedFinding | None) -> Out
 def describe(finding: Finding) -> str:
     """Return a finding on one line: bucket, step, message, and the defects it is known as."""
     text = f"{finding.bucket} at ops[{finding.step}]: {one_line(finding.message)}"
-    return "; ".join([text, *(_known_as(name) for name in finding.defects)])
+    only = [f"only if {finding.contention.said}"] if finding.contention else []
+    return "; ".join([text, *only, *(_known_as(name) for name in finding.defects)])
 
 
 def _known_as(defect_id: str) -> str:

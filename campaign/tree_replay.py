@@ -77,7 +77,8 @@ def replay_on_tree(
     run = chosen(done, trace.finding)
     finding = run.finding
     levels = run.way.level if finding else " and ".join(each.way.level for each in done)
-    meanwhile = f", where {trace.contention.said}" if trace.contention else ""
+    alike = trace.contention and not finding
+    meanwhile = f", where {trace.contention.said}" if alike else ""
     idle = len(trace.ops) - len(set(run.played.origins))
     return Replay(
         outcome=outcome_of(finding, trace.finding),
@@ -158,4 +159,5 @@ def call_lines(subject: TreeSubject, trace: Trace, *, mode: str | None = None) -
                 return
             yield f"      {run.played.calls[i]} -> {returned(records[i].rc)}"
             yield from (f"          {line}" for line in changes(before, records[i]))
-            before = records[i]
+            if records[i].state:
+                before = records[i]

@@ -35,6 +35,10 @@ HANGS = "hang"
 """Id of the finding that an operation does not come to an end."""
 
 
+COUNTED = "counted"
+"""Clause of the finding that a count changed and the lock was not held."""
+
+
 class Answer(Protocol):
     """What the driver answered to one history: what of a ``HistoryResult`` is judged."""
 
@@ -80,6 +84,7 @@ _LAWS_OF_REPORTS = {
     "bug": ("kernel-warning", "bug"),
     "lockerr": ("locks", "lock-error"),
     "nolock": ("locks", "not-held"),
+    "badcount": ("locks", COUNTED),
     "badfree": ("use-after-free", "bad-free"),
     "free_state": ("kernel-warning", "freed-in-use"),
     "fault": ("use-after-free", "access"),
@@ -176,6 +181,8 @@ class _Case:
         if reported is not None and reported.law == wanted:
             return reported
         end = len(self.records) if reported is None else reported.call
+        if reported is not None and reported.clause == COUNTED:
+            end += 1  # A count that is wrong as well is the graver part.
         broken = self._broken_law(0 if not lawful else first or 0, end)
         if broken is not None and reported is not None:
             message = f"{broken.message}; then, in call {reported.call}: {reported.message}"
