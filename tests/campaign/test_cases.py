@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from campaign import cases, shrink_task
-from campaign.cases import CaseResult, Engine, Portfolio, Tally
+from campaign.cases import CaseResult, Engine, Portfolio
 from campaign.execute import execute, find
 from campaign.prelude import EXECUTED, SCOPES
 from campaign.shrink_task import ShrinkTask
@@ -206,15 +206,6 @@ class TestMachine:
             assert list(directory.iterdir()) == []
         assert shown[0] == shown[1]
         assert shown[0].count("CaseResult") == 2
-
-
-def test_a_tally_adds_up():
-    """A tally sums cases, counts each goal once a case and names the goals that are new."""
-    tally = Tally()
-    assert tally.add(CaseResult(0, 10, 9, 8, ("a", "b"))) == ["a", "b"]
-    assert tally.add(CaseResult(1, 5, 5, 5, ("b", "c"))) == ["c"]
-    assert (tally.cases, tally.steps, tally.effective, tally.checked) == (2, 15, 14, 13)
-    assert tally.goals == {"a": 1, "b": 2, "c": 1}
 
 
 @pytest.fixture(scope="module")

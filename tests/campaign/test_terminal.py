@@ -9,12 +9,12 @@ from campaign.events import Event
 from campaign.terminal import (
     OnTerminal,
     Plain,
-    duration,
     lines_of,
     numbered,
     progress_line,
     terminal,
 )
+from campaign.words import duration
 from strategies import ops
 from tests.campaign.test_events import (
     EVERY_EVENT,
@@ -241,8 +241,8 @@ class TestOnTerminal:
             consumer(event)
         consumer.close()
         shown = ESCAPES.sub("", screen.getvalue()).replace("\r", "")
-        assert progress_line(PROGRESS) in shown
-        assert "  faulted-forked  3" in shown
+        assert "50 cases" in shown
+        assert "faulted-forked  3" in shown
         assert shown.rstrip().endswith(text_of(FINISHED))
 
     def test_text_is_not_markup(self, monkeypatch):
