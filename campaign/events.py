@@ -34,6 +34,7 @@ __all__ = [
     "MissedGoal",
     "OtherBucket",
     "Progress",
+    "RunRecorded",
     "Shrunk",
     "StatesSeen",
     "TraceUnsaved",
@@ -76,6 +77,18 @@ class CampaignStarted(Event):
     out: str
     tool: str
     again: str = ""
+
+
+@attrs.frozen
+class RunRecorded(Event):
+    """The events that follow are kept in a file, of which ``anonvma report`` makes a page.
+
+    Attributes:
+        file: The file.
+    """
+
+    name = "run-recorded"
+    file: str
 
 
 @attrs.frozen

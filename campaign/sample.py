@@ -20,7 +20,7 @@ from model.kernels import Kernel
 from strategies.ops import Op
 from subjects.model import ModelSubject
 
-FIRST = 16
+FIRST = 32
 """So many cases are looked at in any campaign."""
 
 EVERY = 128

@@ -11,10 +11,10 @@ from campaign.coverage_result import CoverageTally, Status
 from campaign.coverage_rows import ROWS, moot
 from campaign.coverage_shapes import SHAPES
 from campaign.events import CoverageSampled, EngineShare, StatesSeen
-from campaign.sample import Sample
+from campaign.sample import FIRST, Sample
 from model.kernels import Kernel
 
-_FIRST_REPORT = 16
+_FIRST_REPORT = FIRST
 """So many cases looked at make the first table of what they met; each later one twice as many."""
 
 
@@ -86,7 +86,7 @@ class Tally:
         self._looked_at += len(sample.states)
         self._digests.update(sample.states)
         for name, mask, _ in sample.covered.met:
-            counted = mask & self._counted[name]
+            counted = mask & self._counted.get(name, 0)
             self._cells.update((name, n) for n in range(len(SHAPES)) if counted >> n & 1)
 
     def states(self) -> StatesSeen:

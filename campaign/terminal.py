@@ -26,6 +26,7 @@ from campaign.events import (
     FindingFound,
     KnownDefect,
     Progress,
+    RunRecorded,
     Shrunk,
     TraceUnsaved,
     TreeOpened,
@@ -56,6 +57,8 @@ def lines_of(event: Event) -> list[str]:
     """Return what people are told about an event at once; nothing for some."""
     lines: list[str] = []
     match event:
+        case RunRecorded():
+            lines = [f"record    {printable(event.file)}"]
         case TreeOpened():
             lines = _opened(event)
         case CampaignStarted():

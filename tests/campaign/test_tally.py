@@ -89,7 +89,7 @@ class TestSample:
 
 @pytest.fixture(scope="module")
 def tally():
-    """A tally of sixteen cases."""
+    """A tally of the cases that any campaign looks at."""
     tally = Tally(NEWEST)
     for case in range(FIRST):
         tally.add(swarm(case), Engine.SWARM, 0.1)
@@ -102,7 +102,7 @@ class TestCoverage:
     def test_states(self, tally):
         """Of the states looked at, the distinct ones are counted once."""
         states = tally.states()
-        assert states.looked_at == 16 * 100 + sum(len(generate(1, n, 100)) - 100 for n in range(16))
+        assert states.looked_at == sum(len(generate(1, case, 100)) for case in range(FIRST))
         assert 500 < states.distinct < states.looked_at
         assert states.explored == 0
 
@@ -121,15 +121,15 @@ class TestCoverage:
         assert sum(coverage.met["fork"]["root"]) > 0
 
     def test_it_is_told_when_twice_as_many_cases_were_seen(self):
-        """Tables come after 16, 32, 64 cases looked at, so a long campaign has a few dozen."""
+        """Tables come after 32, 64, 128 cases looked at, so a long campaign has a few dozen."""
         tally = Tally(NEWEST)
         sample = swarm(0)
         told = []
-        for case in range(70):
+        for case in range(130):
             tally.add(sample, Engine.SWARM, 0.0)
             if tally.due() is not None:
                 told.append(case + 1)
-        assert told == [16, 32, 64]
+        assert told == [32, 64, 128]
 
     def test_nothing_seen_is_nothing_told(self):
         """A campaign without a sampled case has no table."""
