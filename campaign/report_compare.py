@@ -39,10 +39,9 @@ def _warnings(run: Run, earlier: Run) -> Iterator[Said]:
 
 
 def _figures(run: Run, earlier: Run) -> Iterator[FigureRow]:
-    pairs = [(_numbers(run), _numbers(earlier))]
-    for now, then in pairs:
-        for name, value in now.items():
-            yield FigureRow(name, value, then[name])
+    then = _numbers(earlier)
+    for name, value in _numbers(run).items():
+        yield FigureRow(name, value, then[name])
 
 
 def _numbers(run: Run) -> dict[str, float | None]:
@@ -84,7 +83,10 @@ def _changes(run: Run, earlier: Run) -> Iterator[ChangeList]:
 
 
 def _buckets(run: Run) -> set[str]:
-    return {bucket.law.bucket for bucket in run.buckets}
+    return {
+        f"{bucket.law.bucket} (documented)" if bucket.remark else bucket.law.bucket
+        for bucket in run.buckets
+    }
 
 
 def _cell(cell: tuple[str, str]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from pathlib import Path
@@ -47,11 +48,13 @@ def trouble_row(trouble: Trouble, record: Path, output: Path) -> TroubleRow:
 
 def _found(name: str | None, record: Path) -> Path | None:
     """Return where a trace is by now: beside the record, or where it was saved; None if nowhere."""
-    if name is None or "\0" in name:
+    if name is None:
         return None
     for path in (record.parent / Path(name).name, Path(name)):
-        if path.is_file():
-            return path
+        # A name may be one that no file can have.
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                return path
     return None
 
 

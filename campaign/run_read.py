@@ -71,6 +71,7 @@ def read_run(path: Path) -> Run:
     """
     name = printable(str(path))
     try:
+        _refuse_special(path)
         with path.open("rb") as file:
             return _read(file)
     except OSError as error:
@@ -78,6 +79,13 @@ def read_run(path: Path) -> Run:
     except RunError as error:
         msg = f"{name}: {error}"
         raise RunError(msg) from None
+
+
+def _refuse_special(path: Path) -> None:
+    # A pipe that nobody writes to would be waited for.
+    if path.exists() and not path.is_file():
+        msg = "is no regular file"
+        raise RunError(msg)
 
 
 def _read(file: IO[bytes]) -> Run:

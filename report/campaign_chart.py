@@ -36,8 +36,7 @@ def curve_figure(words: Words, curve: Curve) -> Iterator[str]:
     most = round_up(max(y for _, y in everything))
     name = words.said("figcaption", curve.name)
     (x0, y0), (x1, y1) = curve.points[0], curve.points[-1]
-    english = words.english(curve.name)
-    label = words.label("curve-label", english, f"{y0:,}", f"{x0:.0f}", f"{y1:,}", f"{x1:.0f}")
+    label = words.label("curve-label", f"{y0:,}", f"{x0:.0f}", f"{y1:,}", f"{x1:.0f}")
     yield f"<figure>{name}"
     yield f'<svg class="curve" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"{label}>'
     yield from _axes(last, most)
@@ -61,13 +60,12 @@ def _axes(last: float, most: float) -> Iterator[str]:
         x, y = _x(last * part, last), _y(most * part, most)
         yield f'<path class="axis" d="M{_LEFT} {y:.1f}H{right}"/>'
         yield f'<path class="axis" d="M{x:.1f} {bottom}v4"/>'
-        yield _tick(_LEFT - 6, y + 4, most * part, "end")
+        if most * part == int(most * part):  # There are no halves of goals.
+            yield _tick(_LEFT - 6, y + 4, most * part, "end")
         yield _tick(x, _HEIGHT - 6, last * part, "end" if part == 1.0 else "middle")
 
 
 def _tick(x: float, y: float, value: float, anchor: str) -> str:
-    if value != int(value) > 0:
-        return ""  # Nobody needs the half of an odd number of goals.
     return element("text", f"{value:,.6g}", x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 

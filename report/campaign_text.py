@@ -119,8 +119,8 @@ CAMPAIGN_TEXT: Texts = {
     "curve-goals": ("Goals reached", "已到达的目标"),
     "curve-cases": ("Cases", "用例数"),
     "curve-label": (
-        "{0}: from {1} at {2} s to {3} at {4} s",
-        "{0}：{2} 秒时为 {1}，{4} 秒时为 {3}",
+        "From {0} at {1} s to {2} at {3} s",
+        "从第 {1} 秒的 {0} 到第 {3} 秒的 {2}",
     ),
     "curve-now": ("this run, solid", "本次运行，实线"),
     "curve-earlier": ("the earlier run, dashed", "较早的运行，虚线"),
