@@ -133,6 +133,7 @@ class Campaign:
         elapsed = self._elapsed()
         if elapsed < self._progress_due:
             return
+        until = elapsed if self._paused_at is None else self._paused_at
         self._progress_due = elapsed + _PROGRESS_SECONDS
         self.emit(
             Progress(
@@ -145,7 +146,7 @@ class Campaign:
                 remarks=len(self._remarks),
                 lost=len(self._lost),
                 activity=activity,
-                searched=(self._paused_at or elapsed) - self._shrinking,
+                searched=until - self._shrinking,
                 faults=len(self._faults),
                 missing=tuple(goal.goal for goal in self._missing()),
                 engines=dict(self._tally.shares),

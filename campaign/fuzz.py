@@ -202,18 +202,17 @@ def run(args: argparse.Namespace) -> int:
     """Run ``anonvma fuzz``; return the exit code."""
     plan = plan_of(args)
     opened = plan.opened()
-    record = _record_of(plan)
-    consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
-    with contextlib.closing(consumer), Interrupt() as interrupted:
+    with contextlib.ExitStack() as stack:
+        record = _record_of(plan)
+        if record is not None:
+            stack.callback(_end, record)
+        consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
+        stack.enter_context(contextlib.closing(consumer))
+        interrupted = stack.enter_context(Interrupt())
         emit = consumer if record is None else _both(record, consumer)
         if opened is not None:
             emit(opened)
-        code = Campaign(plan, emit, interrupted).run().exit_code
-    if record is not None:
-        record.close()
-        if record.trouble:
-            sys.stderr.write(unrecorded(str(record.path), f"from some point on: {record.trouble}"))
-    return code
+        return Campaign(plan, emit, interrupted).run().exit_code
 
 
 def _record_of(plan: Plan) -> RunRecord | None:
@@ -223,6 +222,12 @@ def _record_of(plan: Plan) -> RunRecord | None:
         # Nothing may be found, and then no file is needed.
         sys.stderr.write(unrecorded(plan.out, error.strerror or str(error)))
         return None
+
+
+def _end(record: RunRecord) -> None:
+    record.close()
+    if record.trouble:
+        sys.stderr.write(unrecorded(str(record.path), f"from some point on: {record.trouble}"))
 
 
 def _both(record: RunRecord, consumer: Emit) -> Emit:

@@ -15,7 +15,14 @@ class RunError(Exception):
     """A file is no run, or not one that this version can read; the text is one line."""
 
 
+LONGEST_TEXT = 20_000
+"""Characters of a text that are kept; no longer one belongs to a run."""
+
 _WHOLE = 1 << 64
+
+
+def _kept(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
 
 
 @attrs.frozen
@@ -53,7 +60,7 @@ class Fields:
         value = self.raw.get(name, default)
         if not isinstance(value, str):
             self.refuse(name, "is no text")
-        return value
+        return _kept(value)
 
     def optional_text(self, name: str) -> str | None:
         """Return a text, or None for null or nothing."""
@@ -107,7 +114,7 @@ class Fields:
         values = self.items(name)
         if not all(isinstance(value, str) for value in values):
             self.refuse(name, "is no list of texts")
-        return tuple(values)
+        return tuple(map(_kept, values))
 
     def wholes(self, name: str) -> tuple[int, ...]:
         """Return a list of whole numbers that are not negative."""

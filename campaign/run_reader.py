@@ -23,8 +23,9 @@ from campaign.run_result import (
 MOST_KEPT = 1_000
 """Findings, losses and faults of each kind that are kept; further ones are counted."""
 
-_MOST_OPS = 10_000
-_MOST_CELLS = 200
+_MOST_OPS = 200
+_MOST_NAMES = 200
+"""Operations of a history, and goals, engines, rows, shapes and the like: more is no run."""
 
 
 @attrs.define(eq=False)
@@ -106,13 +107,13 @@ class RunReader:
         self._started = _started(fields)
 
     def _take_tree(self, fields: Fields) -> None:
-        self._tree = fields.texts("behaves_like")
+        self._tree = fields.texts("behaves_like")[:_MOST_NAMES]
 
     def _take_progress(self, fields: Fields) -> None:
         self._moments.append(_moment(fields))
 
     def _take_goal(self, fields: Fields) -> None:
-        if len(self._goals) < MOST_KEPT:
+        if len(self._goals) < _MOST_NAMES:
             goal = fields.text("goal")
             self._goals[goal] = fields.text("statement", ""), fields.whole("case")
 
@@ -208,7 +209,7 @@ def _moment(fields: Fields) -> Moment:
         elapsed=fields.number("elapsed"),
         cases=fields.whole("cases"),
         steps=fields.whole("steps"),
-        goals={name: goals.whole(name) for name in goals.raw},
+        goals={name: goals.whole(name) for name in list(goals.raw)[:_MOST_NAMES]},
         states=StatesSeen(
             **{name.name: states.whole(name.name, 0) for name in attrs.fields(StatesSeen)}
         ),
@@ -218,7 +219,7 @@ def _moment(fields: Fields) -> Moment:
 
 
 def _engines(engines: Fields) -> Iterator[tuple[str, EngineShare]]:
-    for name in engines.raw:
+    for name in list(engines.raw)[:_MOST_NAMES]:
         share = engines.inner(name)
         cpu = share.number("cpu_seconds", 0)
         yield name, EngineShare(share.whole("cases", 0), share.whole("steps", 0), cpu)
@@ -236,7 +237,7 @@ def _law(fields: Fields) -> Law:
         statement=fields.text("statement", ""),
         op=fields.text("op", ""),
         message=fields.text("message", ""),
-        known=tuple(known),
+        known=tuple(known[:_MOST_NAMES]),
     )
 
 
@@ -247,9 +248,9 @@ def _trouble(fields: Fields, reason: str) -> Trouble:
 def _grid(fields: Fields) -> Grid:
     met: dict[str, dict[str, tuple[int, ...]]] = {}
     rows = fields.inner("met")
-    for row in list(rows.raw)[:_MOST_CELLS]:
+    for row in list(rows.raw)[:_MOST_NAMES]:
         shapes = rows.inner(row)
-        met[row] = {shape: _counts(shapes, shape) for shape in list(shapes.raw)[:_MOST_CELLS]}
+        met[row] = {shape: _counts(shapes, shape) for shape in list(shapes.raw)[:_MOST_NAMES]}
     return Grid(
         cases=fields.whole("cases"),
         operations=fields.whole("operations"),
@@ -267,4 +268,4 @@ def _counts(fields: Fields, name: str) -> tuple[int, ...]:
 
 
 def _shapes(rows: Fields) -> dict[str, tuple[str, ...]]:
-    return {row: rows.texts(row)[:_MOST_CELLS] for row in list(rows.raw)[:_MOST_CELLS]}
+    return {row: rows.texts(row)[:_MOST_NAMES] for row in list(rows.raw)[:_MOST_NAMES]}

@@ -23,18 +23,17 @@ from tests.campaign.test_events import (
 NASTY = "<script>document.title='broken'</script>\"'&</script><!--"
 
 
-def moments(number=5, **changed):
+def moments(number=5, goals=None):
     """Progress over so many seconds."""
     return [
         attrs.evolve(
             PROGRESS,
             elapsed=float(second),
             cases=10 * second,
-            goals={"faulted-forked": second, "never-seen": 0, "need-not-be-seen": 0},
+            goals=goals or {"faulted-forked": second, "never-seen": 0, "need-not-be-seen": 0},
             states=StatesSeen(100, 50 * second, 30 * second, 20 * second),
             engines={"explore": EngineShare(4, 900, 3.0), "swarm": EngineShare(6, 100, 1.0)},
             missing=("never-seen",),
-            **changed,
         )
         for second in range(number)
     ]

@@ -377,7 +377,8 @@ def test_json_is_all_there_is_on_standard_output(root, tmp_path):
     assert (code, err) == (1, "")
     assert names[0] == "campaign-started"
     assert names[-3:] == ["finding-found", "shrunk", "campaign-finished"]
-    assert set(names[1:-3]) == {"goal-reached"}
+    assert names[1] == "run-recorded"
+    assert set(names[2:-3]) == {"goal-reached"}
     assert events[-1]["exit_code"] == 1
     assert "progress" in out
 

@@ -298,6 +298,22 @@ class TestCommand:
         assert page.read_text().startswith("<!DOCTYPE html>")
         assert {each.name for each in tmp_path.iterdir()} == {"out", "run.html"}
 
+    def test_a_file_of_too_much(self, tmp_path, capsys):
+        """A file with more of everything than any run has makes a page that can be opened."""
+        many = dict.fromkeys(map(str, range(5_000)), 1)
+        long = "x" * 30_000
+        law = attrs.evolve(FOUND.finding, message=long)
+        found = [
+            attrs.evolve(FOUND, finding=attrs.evolve(law, bucket=f"bucket {number}"))
+            for number in range(1_100)
+        ]
+        what = [STARTED, *moments(3, goals=many), *found[:20], *found, SHRUNK]
+        page = tmp_path / "run.html"
+        record = printed(tmp_path / "run.json", what)
+        assert main(["report", str(record), "-o", str(page)]) == 0
+        assert page.stat().st_size < 30_000_000
+        assert "100 more findings, losses or faults" in page.read_text()
+
     def test_a_directory_and_an_earlier_run(self, tmp_path, capsys):
         """A directory stands for its newest record, which is named; a run can be compared."""
         paths = [recorded(tmp_path / "out", events()) for _ in range(2)]

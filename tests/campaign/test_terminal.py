@@ -5,7 +5,7 @@ import re
 import attrs
 import pytest
 
-from campaign.events import Event
+from campaign.events import Event, RunRecorded
 from campaign.terminal import (
     OnTerminal,
     Plain,
@@ -62,10 +62,11 @@ def test_a_length_of_time_in_words(seconds, said):
 
 
 def test_the_beginning():
-    """The first line names kernel, budget, seed and engine."""
+    """The first lines name kernel, budget, seed and engine, and where the run is recorded."""
     assert lines_of(STARTED) == [
         "fuzz      v5.18 for 1 min 30 s: seed 7, engine all, 100 steps a case, 2 workers"
     ]
+    assert lines_of(RunRecorded("out/run-v5.18-7.ndjson")) == ["record    out/run-v5.18-7.ndjson"]
     assert "v5.18 for 1 case:" in text_of(attrs.evolve(STARTED, cases=1, seconds=None))
 
 
