@@ -106,9 +106,9 @@ class TestSwarm:
 
     def test_a_clean_case(self):
         """A clean case counts its steps and names the goals it reached, sorted."""
-        done = execute(KERNELS["v6.12"], generate(1, 7, 60))
-        result = portfolio()(7)
-        assert result == CaseResult(7, done.steps, done.effective, done.effective, result.goals)
+        done = execute(KERNELS["v6.12"], generate(1, 51, 60))
+        result = portfolio()(51)
+        assert result == CaseResult(51, done.steps, done.effective, done.effective, result.goals)
         assert list(result.goals) == sorted(done.marks)
 
     def test_a_finding_ends_its_history(self):
