@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from report.campaign_data import Curve
-from report.page import Words, attributes, element
+from report.campaign_parts import WORDS
+from report.page import attributes, element
 
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 24
@@ -29,14 +30,14 @@ def round_up(value: float) -> float:
     return next(step * power for step in _STEPS if step * power >= value * 0.999_999)
 
 
-def curve_figure(words: Words, curve: Curve) -> Iterator[str]:
+def curve_figure(curve: Curve) -> Iterator[str]:
     """Yield a figure of a curve, in lines of HTML."""
     everything = [*curve.points, *curve.earlier]
     last = round_up(max(x for x, _ in everything))
     most = round_up(max(y for _, y in everything))
-    name = words.said("figcaption", curve.name)
+    name = WORDS.said("figcaption", curve.name)
     (x0, y0), (x1, y1) = curve.points[0], curve.points[-1]
-    label = words.label("curve-label", f"{y0:,}", f"{x0:.0f}", f"{y1:,}", f"{x1:.0f}")
+    label = WORDS.label("curve-label", f"{y0:,}", f"{x0:.0f}", f"{y1:,}", f"{x1:.0f}")
     yield f"<figure>{name}"
     yield f'<svg class="curve" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"{label}>'
     yield from _axes(last, most)
@@ -74,13 +75,13 @@ def _line(points: Sequence[tuple[float, int]], last: float, most: float, kind: s
     return f"<polyline{attributes(class_=kind, points=path)}/>"
 
 
-def curve_table(words: Words, curves: Sequence[Curve]) -> Iterator[str]:
+def curve_table(curves: Sequence[Curve]) -> Iterator[str]:
     """Yield the numbers of curves that have the same moments, in lines of HTML."""
     moments = [x for x, _ in curves[0].points]
     yield "<table>"
-    yield words.said("caption", "curve-table")
-    heads = [words.said("th", c.name, scope="col", class_="number") for c in curves]
-    first = words.said("th", "seconds", scope="col", class_="number")
+    yield WORDS.said("caption", "curve-table")
+    heads = [WORDS.said("th", c.name, scope="col", class_="number") for c in curves]
+    first = WORDS.said("th", "seconds", scope="col", class_="number")
     yield f"<thead><tr>{first}{''.join(heads)}</tr></thead>"
     yield "<tbody>"
     for at in spread(len(moments), MOST_ROWS):

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from report.campaign_data import HeatGrid
+from report.campaign_parts import WORDS
 from report.heat_map import HeatCell, Mark, level_of
-from report.page import Words, element
+from report.page import element
 
 _CLASSES = {Mark.HOLE: "hole", Mark.IMPOSSIBLE: "impossible"}
 _TEXTS = {Mark.HOLE: "hole", Mark.IMPOSSIBLE: "–"}
 
 
-def grid_table(words: Words, grid: HeatGrid) -> Iterator[str]:
+def grid_table(grid: HeatGrid) -> Iterator[str]:
     """Yield a grid as a table that scrolls by itself, in lines of HTML."""
-    region = words.label("coverage-region")
+    region = WORDS.label("coverage-region")
     yield f'<div class="scroll" role="region" tabindex="0"{region}>'
     yield '<table class="heat">'
-    yield words.said("caption", "coverage-caption")
+    yield WORDS.said("caption", "coverage-caption")
     yield "<thead><tr>"
-    yield words.said("th", "operation", scope="col", rowspan=2)
+    yield WORDS.said("th", "operation", scope="col", rowspan=2)
     for group, members in groupby(group for _, group in grid.columns):
         yield element("th", group, scope="colgroup", colspan=len(list(members)), class_="group")
     yield "</tr><tr>"
@@ -41,9 +42,9 @@ def _cell(cell: HeatCell) -> str:
     return element("td", text, class_=_CLASSES.get(cell.mark, shade), title=cell.note or None)
 
 
-def shape_list(words: Words, grid: HeatGrid) -> Iterator[str]:
+def shape_list(grid: HeatGrid) -> Iterator[str]:
     """Yield what the shapes mean, to be unfolded, in lines of HTML."""
-    yield f"<details>{words.said('summary', 'shapes')}"
+    yield f"<details>{WORDS.said('summary', 'shapes')}"
     yield '<dl class="shapes">'
     for name, statement in grid.statements:
         yield f"{element('dt', name)}{element('dd', statement)}"

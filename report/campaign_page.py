@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from report.campaign_chart import curve_figure, curve_table
-from report.campaign_data import CampaignReport, EngineRow, Fact, GoalRow, LawCosts, Said
+from report.campaign_data import CampaignReport, EngineRow, GoalRow, LawCosts, Said
 from report.campaign_finding import comparison, findings, troubles
 from report.campaign_grid import grid_table, shape_list
-from report.campaign_text import CAMPAIGN_TEXT
-from report.page import Words, document, element, part
-
-WORDS = Words(CAMPAIGN_TEXT)
+from report.campaign_parts import WORDS, facts_table, heads, number
+from report.page import document, element, part
 
 
 def campaign_page(report: CampaignReport) -> str:
@@ -20,9 +18,9 @@ def campaign_page(report: CampaignReport) -> str:
     sections = [
         ("outcome", _outcome(report)),
         ("what-ran", _what_ran(report)),
-        ("comparison", comparison(WORDS, report.comparison) if report.comparison else iter(())),
-        ("findings", findings(WORDS, report.findings)),
-        ("troubles", troubles(WORDS, report.lost, report.faults)),
+        ("comparison", comparison(report.comparison) if report.comparison else iter(())),
+        ("findings", findings(report.findings)),
+        ("troubles", troubles(report.lost, report.faults)),
         ("goals", _goals(report.goals)),
         ("over-time", _curves(report)),
         ("coverage", _coverage(report)),
@@ -53,56 +51,24 @@ def _outcome(report: CampaignReport) -> Iterator[str]:
 
 
 def _what_ran(report: CampaignReport) -> Iterator[str]:
-    yield from facts_table(WORDS, report.facts, "what-ran")
+    yield from facts_table(report.facts, "facts-caption")
     if report.engines:
         yield from _engines(report.engines)
-
-
-def facts_table(words: Words, facts: Sequence[Fact], caption: str) -> Iterator[str]:
-    """Yield facts as a table, in lines of HTML."""
-    yield '<table class="facts">'
-    yield words.said("caption", caption, class_="visually-hidden")
-    yield "<tbody>"
-    for fact in facts:
-        head = words.said("th", fact.name, scope="row")
-        yield f"<tr>{head}<td>{_value(words, fact)}</td></tr>"
-    yield "</tbody></table>"
-
-
-def _value(words: Words, fact: Fact) -> str:
-    if fact.said:
-        return words.said("span", *fact.said)
-    return element("code" if fact.is_code else "span", fact.value)
 
 
 def _engines(engines: Sequence[EngineRow]) -> Iterator[str]:
     total = sum(engine.cpu_seconds for engine in engines) or 1.0
     yield '<div class="scroll"><table>'
     yield WORDS.said("caption", "engines")
-    yield _heads("engine-name", *(f"{key}#" for key in ("cases", "steps", "cpu", "share")))
+    yield heads("engine-name", *(f"{key}#" for key in ("cases", "steps", "cpu", "share")), "bar")
     yield "<tbody>"
     for engine in engines:
         yield (
-            f"<tr>{element('th', engine.name, scope='row')}{_number(f'{engine.cases:,}')}"
-            f"{_number(f'{engine.steps:,}')}{_number(f'{engine.cpu_seconds:,.1f}')}"
+            f"<tr>{element('th', engine.name, scope='row')}{number(f'{engine.cases:,}')}"
+            f"{number(f'{engine.steps:,}')}{number(f'{engine.cpu_seconds:,.1f}')}"
             f"{_share(engine.cpu_seconds / total)}</tr>"
         )
     yield "</tbody></table></div>"
-
-
-def _heads(*keys: str) -> str:
-    """Return the head of a table; columns of numbers are marked by a hash sign."""
-    cells = [
-        WORDS.said(
-            "th", key.rstrip("#"), scope="col", class_="number" if key.endswith("#") else None
-        )
-        for key in keys
-    ]
-    return f"<thead><tr>{''.join(cells)}</tr></thead>"
-
-
-def _number(text: str) -> str:
-    return element("td", text, class_="number")
 
 
 def _share(share: float) -> str:
@@ -118,7 +84,7 @@ def _goals(goals: Sequence[GoalRow]) -> Iterator[str]:
     yield WORDS.said("p", "goals-about", reached, len(goals), class_="about")
     yield '<div class="scroll"><table>'
     yield WORDS.said("caption", "goals-caption")
-    yield _heads("goal", "goal-status", "goal-cases#", "goal-first#", "goal-means")
+    yield heads("goal", "goal-status", "goal-cases#", "goal-first#", "goal-means")
     yield "<tbody>"
     for goal in goals:
         yield _goal(goal)
@@ -130,8 +96,8 @@ def _goal(goal: GoalRow) -> str:
     kind = "status missing" if goal.is_missing else "status"
     status = WORDS.said("td", goal.status, class_=kind)
     return (
-        f"<tr>{element('th', goal.id, scope='row')}{status}{_number(f'{goal.cases:,}')}"
-        f"{_number(first)}{element('td', goal.statement)}</tr>"
+        f"<tr>{element('th', goal.id, scope='row')}{status}{number(f'{goal.cases:,}')}"
+        f"{number(first)}{element('td', goal.statement)}</tr>"
     )
 
 
@@ -145,9 +111,9 @@ def _curves(report: CampaignReport) -> Iterator[str]:
         yield f'<p><span class="key"></span> {now} <span class="key before"></span> {before}</p>'
     yield '<div class="curves">'
     for curve in report.curves:
-        yield from curve_figure(WORDS, curve)
+        yield from curve_figure(curve)
     yield f"</div><details>{WORDS.said('summary', 'curve-table')}<div class='scroll'>"
-    yield from curve_table(WORDS, report.curves)
+    yield from curve_table(report.curves)
     yield "</div></details>"
 
 
@@ -161,8 +127,8 @@ def _coverage(report: CampaignReport) -> Iterator[str]:
     about = ("coverage-about", *counts, f"{grid.possible:,}", percent)
     yield WORDS.said("p", *about, class_="about")
     yield WORDS.said("p", "coverage-legend", class_="about")
-    yield from grid_table(WORDS, grid)
-    yield from shape_list(WORDS, grid)
+    yield from grid_table(grid)
+    yield from shape_list(grid)
 
 
 def _laws(costs: LawCosts) -> Iterator[str]:
@@ -172,17 +138,11 @@ def _laws(costs: LawCosts) -> Iterator[str]:
     yield WORDS.said("p", "laws-about", f"{costs.cases:,}", f"{costs.steps:,}", class_="about")
     yield '<div class="scroll"><table>'
     yield WORDS.said("caption", "laws-caption")
-    cells = [
-        WORDS.said("th", "law", scope="col"),
-        WORDS.said("th", "law-time", scope="col", class_="number"),
-        WORDS.said("th", "law-share", scope="col", class_="number"),
-        "<td></td>",
-        WORDS.said("th", "law-says", scope="col"),
-    ]
-    yield f"<thead><tr>{''.join(cells)}</tr></thead><tbody>"
+    yield heads("law", "law-time#", "law-share#", "bar", "law-says")
+    yield "<tbody>"
     for law in costs.rows:
         yield (
-            f"<tr>{element('th', law.id, scope='row')}{_number(f'{law.microseconds:.2f}')}"
+            f"<tr>{element('th', law.id, scope='row')}{number(f'{law.microseconds:.2f}')}"
             f"{_share(law.share)}{element('td', law.statement)}</tr>"
         )
     yield "</tbody></table></div>"

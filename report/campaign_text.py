@@ -58,8 +58,7 @@ CAMPAIGN_TEXT: Texts = {
     ),
     # What ran.
     "what-ran": ("What ran", "运行内容"),
-    "fact": ("Item", "项目"),
-    "value": ("Value", "值"),
+    "facts-caption": ("What was asked for, and what it came to", "运行参数与结果统计"),
     "kernel": ("Kernel", "内核"),
     "tree": ("Tree", "源码树"),
     "seed": ("Seed", "种子"),
@@ -212,6 +211,7 @@ CAMPAIGN_TEXT: Texts = {
         ),
     ),
     "laws-caption": ("CPU time of the laws, most expensive first", "各定律的 CPU 时间，由高到低"),
+    "bar": ("As a bar", "图示"),
     "law-says": ("What it says", "内容"),
     "law-time": ("Microseconds a check", "每次检查微秒数"),
     "law-share": ("Share", "占比"),
