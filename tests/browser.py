@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A real browser for the tests of pages: Debian's Chromium, without a network.
 
-A test module imports the fixture: ``from tests.browser import browser``. Without Chromium its tests
-are skipped, unless ANONVMA_NEED_BROWSER says that it must be there.
+Every test may ask for the fixture ``browser``. Without Chromium it is skipped, unless
+ANONVMA_NEED_BROWSER says that it must be there.
 """
 
 import os

@@ -7,7 +7,7 @@ from campaign.cli import main
 from report.campaign_chart import round_up, spread
 from report.campaign_text import CAMPAIGN_TEXT
 from report.page_text import PAGE_TEXT
-from tests.browser import browser, complaints, open_page, press  # noqa: F401 - a fixture
+from tests.browser import complaints, open_page, press
 from tests.campaign.runs import NASTY, events, nasty_events, recorded
 
 
@@ -27,7 +27,7 @@ def pages(tmp_path_factory):
     return root
 
 
-def texts(browser, selector):  # noqa: F811
+def texts(browser, selector):
     """The texts of all elements that a selector finds."""
     return [each.text for each in browser.find_elements("css selector", selector)]
 
@@ -66,7 +66,7 @@ def test_a_page_is_one_file(pages):
     assert len(text) < 300_000
 
 
-def test_every_part_is_there(browser, pages):  # noqa: F811
+def test_every_part_is_there(browser, pages):
     """The page has a heading for each part, and the contents lead to all of them."""
     open_page(browser, pages / "good.html")
     assert texts(browser, "h1") == ["Campaign on v5.18"]
@@ -90,7 +90,7 @@ def test_every_part_is_there(browser, pages):  # noqa: F811
     assert not complaints(browser)
 
 
-def test_what_a_finding_says(browser, pages):  # noqa: F811
+def test_what_a_finding_says(browser, pages):
     """A finding has its law, its history, its trace and its page, one click away."""
     open_page(browser, pages / "good.html")
     said = texts(browser, ".finding")[0]
@@ -113,7 +113,7 @@ def test_what_a_finding_says(browser, pages):  # noqa: F811
     assert browser.title == "steps"
 
 
-def test_tables_can_be_read_out(browser, pages):  # noqa: F811
+def test_tables_can_be_read_out(browser, pages):
     """Every table has a caption, and every row of it a head."""
     open_page(browser, pages / "good.html")
     for table in browser.find_elements("css selector", "table"):
@@ -123,7 +123,7 @@ def test_tables_can_be_read_out(browser, pages):  # noqa: F811
         assert len(rows) == len(heads) > 0
 
 
-def test_colour_is_never_the_only_sign(browser, pages):  # noqa: F811
+def test_colour_is_never_the_only_sign(browser, pages):
     """Missing goals, holes and the earlier run's lines differ in words or in form, too."""
     open_page(browser, pages / "good.html")
     assert "MISSING, required" in texts(browser, "td.missing")
@@ -134,7 +134,7 @@ def test_colour_is_never_the_only_sign(browser, pages):  # noqa: F811
     assert solid.value_of_css_property("stroke-dasharray") == "none"
 
 
-def test_in_chinese(browser, pages):  # noqa: F811
+def test_in_chinese(browser, pages):
     """For a reader of Chinese, every heading, caption and label is in Chinese."""
     open_page(browser, pages / "good.html", language="zh-CN")
     said = texts(browser, "h1, h2, caption, figcaption, summary, nav a, dt, .about, .outcome")
@@ -148,7 +148,7 @@ def test_in_chinese(browser, pages):  # noqa: F811
 
 
 @pytest.mark.parametrize("language", ["en-US", "zh-CN"])
-def test_nothing_is_markup(browser, pages, language):  # noqa: F811
+def test_nothing_is_markup(browser, pages, language):
     """A record whose every text is made to break the page is shown as text."""
     open_page(browser, pages / "nasty.html", language=language)
     assert NASTY in browser.find_element("tag name", "h1").text
@@ -158,7 +158,7 @@ def test_nothing_is_markup(browser, pages, language):  # noqa: F811
     assert not complaints(browser)
 
 
-def test_a_page_about_a_cut_record(browser, pages):  # noqa: F811
+def test_a_page_about_a_cut_record(browser, pages):
     """The page of a record that breaks off says so where one looks first."""
     open_page(browser, pages / "cut.html")
     assert texts(browser, ".outcome") == ["Unfinished: the record ends before the summary."]
@@ -167,7 +167,7 @@ def test_a_page_about_a_cut_record(browser, pages):  # noqa: F811
 
 @pytest.mark.parametrize("width", [400, 800, 1400])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_any_window(browser, pages, width, dark):  # noqa: F811
+def test_it_fits_any_window(browser, pages, width, dark):
     """Whatever the width and the theme, only tables scroll sideways, and text stands out."""
     open_page(browser, pages / "good.html", width=width, dark=dark)
     script = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -185,7 +185,7 @@ def test_it_fits_any_window(browser, pages, width, dark):  # noqa: F811
         assert contrast(browser, selector) >= 4.5, selector
 
 
-def contrast(browser, selector):  # noqa: F811
+def contrast(browser, selector):
     """The contrast of a text with its ground, as WCAG defines it."""
     return browser.execute_script(
         """
@@ -205,7 +205,7 @@ def contrast(browser, selector):  # noqa: F811
     )
 
 
-def test_by_keyboard(browser, pages):  # noqa: F811
+def test_by_keyboard(browser, pages):
     """Tab reaches the links, the languages, the scrolling table and what unfolds, in order."""
     open_page(browser, pages / "good.html", width=400)
     reached = []
@@ -217,7 +217,7 @@ def test_by_keyboard(browser, pages):  # noqa: F811
     assert {"region", "summary"} <= set(reached)
 
 
-def test_on_paper(browser, pages):  # noqa: F811
+def test_on_paper(browser, pages):
     """It prints on a light ground whatever the theme, without what only a screen needs."""
     open_page(browser, pages / "good.html", dark=True)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
