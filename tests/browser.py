@@ -45,8 +45,11 @@ def start(directory):
 def browser(tmp_path_factory):
     """A browser for all tests of a module."""
     missing = [name for name in _BINARIES if shutil.which(name) is None]
-    if missing and not os.environ.get("ANONVMA_NEED_BROWSER"):
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian: chromium, chromium-driver)")
+    if missing:
+        reason = f"not installed: {', '.join(missing)} (Debian: chromium, chromium-driver)"
+        if os.environ.get("ANONVMA_NEED_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     driver = start(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
