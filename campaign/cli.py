@@ -28,6 +28,7 @@ from campaign import (
     matrix,
     power_command,
     replay,
+    report_command,
     shrink_command,
     tree_command,
 )
@@ -50,6 +51,7 @@ _COMMANDS = (
     conform,
     matrix,
     coverage,
+    report_command,
     check,
     keep_command,
     power_command,

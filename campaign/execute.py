@@ -94,15 +94,20 @@ def finding_of(kernel: Kernel, violation: ModelViolation, op: Op | None, step: i
 
 
 def execute(
-    kernel: Kernel, ops: Iterable[Op], *, full: bool = True, strict: bool = False
+    kernel: Kernel,
+    ops: Iterable[Op],
+    *,
+    full: bool = True,
+    strict: bool = False,
+    subject: ModelSubject | None = None,
 ) -> Execution:
     """Run ``ops`` from an empty first process, every law checked after every step.
 
     With ``full`` False, laws that read nothing an operation changed are skipped for it, and
     everything is checked once more at the end: same findings, less time. With ``strict``, a
-    documented law is like any other.
+    documented law is like any other. ``subject`` is a fresh one that is run instead of a plain one.
     """
-    subject = ModelSubject(kernel)
+    subject = subject or ModelSubject(kernel)
     world = subject.world
     checker = Checker(kernel, strict=strict)
     checker.attach(world)

@@ -8,7 +8,8 @@ import shlex
 import attrs
 
 from campaign.events import BrokenLaw, Event
-from campaign.terminal import broken_law, duration, numbered
+from campaign.terminal import broken_law, numbered
+from campaign.words import duration
 from strategies.ops import Op
 from strategies.trace import printable
 

@@ -277,12 +277,12 @@ class TreePlan(Plan):
         reachable = GOALS_B if "B" in self.subject.levels else GOALS_A
         return tuple(goal for goal in goals_for(self.kernel) if goal.id in reachable)
 
-    def reproduce(self, cases: int) -> str:
-        """Return the command line that runs the first ``cases`` cases again."""
+    def reproduce(self, cases: int | None) -> str:
+        """Return the command line that runs the first ``cases`` cases again; None: for as long."""
         words = ["anonvma", "fuzz", self.argument]
         if self.subject.base is not None:
             words += ["--vs", self.subject.base.argument]
-        words += ["--seed", str(self.seed), "--cases", str(max(1, cases))]
+        words += ["--seed", str(self.seed), *self.budget(cases)]
         words += ["--steps", str(self.steps)]
         words += ["--build", self.mode] if self.mode else []
         words += ["--keep-going"] if self.keep_going else []
