@@ -250,6 +250,7 @@ class Shrunk(Event):
         remark: Whether it is of a documented law and fails nothing.
         shortest_in: The scope in which no shorter history has the finding; empty if unknown.
         replay_on: What to run the trace on; empty if the trace says it.
+        argument: The finding as an argument, a sentence each.
     """
 
     name = "shrunk"
@@ -264,6 +265,7 @@ class Shrunk(Event):
     remark: bool = False
     shortest_in: str = ""
     replay_on: str = ""
+    argument: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -156,6 +156,7 @@ def _shrunk(event: Shrunk) -> list[str]:
         lines.append(f"  shortest  no shorter history has it in the scope: {event.shortest_in}")
     lines += [f"  {line}" for line in broken_law(event.finding)]
     lines += [f"  {line}" for line in numbered(event.ops)]
+    lines += [f"  {line}" for line in event.argument]
     lines += [
         f"  also met  {other.bucket} ({_count(other.operations, 'operation')}); "
         f"{_saved(other.file)}"
