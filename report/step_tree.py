@@ -15,9 +15,10 @@ import attrs
 from rich.text import Text
 from rich.tree import Tree
 
+from report.family import above
 from report.glyphs import Glyphs
 from report.scene import AnonVmaView, LinkView, MmView, Scene, VmaView
-from report.scene_text import Looker, span
+from report.scene_text import Looker, place
 from report.step_memory import memory_lines
 from report.step_words import SIGNS, STYLES, items, joined, value
 from report.story import Change, Frame
@@ -162,7 +163,7 @@ class _Step:
             joined(
                 [
                     Text(vma.id),
-                    value("", None if old is None else span(old), span(vma), self.glyphs),
+                    value("", None if old is None else place(old), place(vma), self.glyphs),
                     value("", old and old.prot, vma.prot, self.glyphs),
                     *[Text(flag) for flag in vma.flags],
                 ],
@@ -198,8 +199,8 @@ class _Step:
         below: dict[str | None, list[AnonVmaView]] = {}
         for each, view in views.items():
             if each in shown:
-                above = _above(view, views)
-                below.setdefault(above if above in shown else None, []).append(view)
+                over = above(view, views)
+                below.setdefault(over if over in shown else None, []).append(view)
         tree = Tree("anon_vmas")
         left = MOST_ROWS
         todo: list[tuple[Tree, AnonVmaView]] = [(tree, view) for view in below.get(None, [])]
@@ -265,17 +266,11 @@ class _Step:
                 yield self.row(link.id, Text(f"{link.id}  {', '.join(lacks)}"))
 
 
-def _above(view: AnonVmaView, views: dict[str, AnonVmaView]) -> str | None:
-    # A release without parents has at best a root.
-    above = view.root if view.parent is None else view.parent
-    return above if above != view.id and above in views else None
-
-
 def _with_ancestors(wanted: Sequence[str], views: dict[str, AnonVmaView]) -> dict[str, None]:
     shown: dict[str, None] = {}
     for each in wanted:
         at: str | None = each
         while at is not None and at not in shown:
             shown[at] = None
-            at = _above(views[at], views)
+            at = above(views[at], views)
     return shown
