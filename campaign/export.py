@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``anonvma export``: a trace in a form that stands by itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from campaign.arguments import refuse
+from campaign.errors import CLEAN
+from campaign.execute import find, known_defects
+from campaign.export_plan import plan_of, releases_near
+from campaign.export_report import report_of
+from campaign.observe import missing_ops
+from campaign.replay import subject_of
+from campaign.store import recorded, write_atomic
+from campaign.subject_names import kernel_named
+from model.kernels import Kernel
+from report.export_c import Program, c_program
+from report.export_markdown import markdown_report
+from report.export_pytest import Shown, pytest_file
+from strategies.trace import RecordedFinding, Trace, load, printable
+
+
+@attrs.frozen
+class Export:
+    """What is to be exported.
+
+    Attributes:
+        file: Where the trace lies, as it was named.
+        trace: The trace.
+        kernel: The kernel that it is about.
+        on: The kernel that the command line names instead of the trace's own, or None.
+    """
+
+    file: str
+    trace: Trace
+    kernel: Kernel
+    on: Kernel | None
+
+    @property
+    def finding(self) -> RecordedFinding | None:
+        """Return what the trace shows: what it records, or on another kernel, what is found."""
+        if self.on is None and self.trace.finding is not None:
+            return self.trace.finding
+        law = self.trace.finding.law if self.trace.finding else ""
+        return recorded(find(self.kernel, self.trace.ops, law=law))
+
+
+def _c(export: Export) -> str:
+    plan = plan_of(export.trace.ops, export.kernel, export.on)
+    finding = export.finding
+    about = [f"A history of anon_vma as a program, exported by anonvma from {export.file}."]
+    if finding is None:
+        about.append(f"On the model of {export.kernel.name} it breaks no law.")
+    else:
+        about.append(
+            f"On the model of {export.kernel.name} it breaks the law {finding.law}, at step "
+            f"{finding.step} ({finding.bucket}): {finding.message}"
+        )
+    if export.trace.note:
+        about.append(f"Note: {export.trace.note}")
+    program = Program(
+        about=tuple(about),
+        subject=plan.kernel.name,
+        steps=plan.steps,
+        changes=plan.changes,
+        compared=plan.compared,
+        releases=plan.releases,
+    )
+    return c_program(program)
+
+
+def _pytest(export: Export) -> str:
+    finding = export.finding
+    if finding is None:
+        return pytest_file(export.trace.ops, Shown(export.kernel.name))
+    shown = Shown(
+        kernel=export.kernel.name,
+        law=finding.law,
+        bucket=finding.bucket,
+        step=finding.step,
+        clean_on=_clean_on(export, finding.law),
+    )
+    return pytest_file(export.trace.ops, shown)
+
+
+def _clean_on(export: Export, law: str) -> str:
+    """Return the first release without the known defect; empty if none is known."""
+    defects = known_defects(export.kernel, law)
+    for release in releases_near(export.kernel):
+        gone = defects and not any(defect.is_in(release) for defect in defects)
+        if gone and not missing_ops(release, export.trace.ops):
+            return release.name if find(release, export.trace.ops, law=law) is None else ""
+    return ""
+
+
+def _markdown(export: Export) -> str:
+    return markdown_report(
+        report_of(export.trace, export.kernel, export.finding, Path(export.file).name)
+    )
+
+
+FORMS: dict[str, Callable[[Export], str]] = {
+    "c": _c,
+    "pytest": _pytest,
+    "markdown": _markdown,
+}
+"""What there is to export to: each returns the text of a file."""
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write what the command line asks for; return the exit code."""
+    form = FORMS.get(args.form)
+    if form is None:
+        refuse(f"--as {printable(args.form)}: there are {', '.join(FORMS)}")
+    on = None if args.on is None else kernel_named(args.on)
+    trace = load(args.trace)
+    where = printable(args.trace)
+    text = form(Export(where, trace, on or subject_of(trace, where), on))
+    if args.file is None:
+        sys.stdout.write(text)
+    else:
+        write_atomic(args.file, text)
+    return CLEAN
