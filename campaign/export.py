@@ -13,6 +13,7 @@ import attrs
 from campaign.arguments import refuse
 from campaign.errors import CLEAN
 from campaign.execute import find, known_defects
+from campaign.export_graph import dot_text, json_text, svg_text
 from campaign.export_plan import plan_of, releases_near
 from campaign.export_report import report_of
 from campaign.observe import missing_ops
@@ -35,12 +36,16 @@ class Export:
         trace: The trace.
         kernel: The kernel that it is about.
         on: The kernel that the command line names instead of the trace's own, or None.
+        step: The operation whose state is shown; None for that of the finding, or the last.
+        every: Whether the states after all operations are shown.
     """
 
     file: str
     trace: Trace
     kernel: Kernel
     on: Kernel | None
+    step: int | None = None
+    every: bool = False
 
     @property
     def finding(self) -> RecordedFinding | None:
@@ -105,12 +110,23 @@ def _markdown(export: Export) -> str:
     )
 
 
+def _state(export: Export) -> tuple[Trace, Kernel, int | None]:
+    return export.trace, export.kernel, export.step
+
+
 FORMS: dict[str, Callable[[Export], str]] = {
     "c": _c,
     "pytest": _pytest,
     "markdown": _markdown,
+    "dot": lambda export: dot_text(*_state(export), every=export.every),
+    "svg": lambda export: svg_text(*_state(export), every=export.every),
+    "json": lambda export: json_text(*_state(export), every=export.every),
 }
 """What there is to export to: each returns the text of a file."""
+
+
+STATES = ("dot", "svg", "json")
+"""Forms that show states."""
 
 
 def run_export(args: argparse.Namespace) -> int:
@@ -118,10 +134,13 @@ def run_export(args: argparse.Namespace) -> int:
     form = FORMS.get(args.form)
     if form is None:
         refuse(f"--as {printable(args.form)}: there are {', '.join(FORMS)}")
+    if (args.step is not None or args.every) and args.form not in STATES:
+        refuse(f"--step and --all go with --as {', '.join(STATES)}, not with {args.form}")
     on = None if args.on is None else kernel_named(args.on)
     trace = load(args.trace)
     where = printable(args.trace)
-    text = form(Export(where, trace, on or subject_of(trace, where), on))
+    kernel = on or subject_of(trace, where)
+    text = form(Export(where, trace, kernel, on, args.step, args.every))
     if args.file is None:
         sys.stdout.write(text)
     else:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
-from campaign.replay import replay, step_lines
+from campaign.replay import replay
+from campaign.replay_steps import step_lines
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.text import Text
 
@@ -10,7 +13,7 @@ from campaign.story import story
 from model.kernels import Kernel
 from report.argument import argument
 from report.deeds import Deed, deed_of
-from report.glyphs import glyphs_for, write
+from report.glyphs import console_for, glyphs_for, write
 from report.scene import Scene
 from report.step_calls import main_calls
 from report.step_tree import freed_line, step_trees
@@ -38,6 +41,17 @@ def write_steps(console: Console, trace: Trace, kernel: Kernel, *, strict: bool 
                 for line in (*argument(deeds, broken), *known):
                     write(console, Text(line), _INDENT - 2)
         before = frame.scene
+
+
+def step_lines(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
+    """Yield each operation up to ``last`` with what it did, as lines of plain text."""
+    before: Scene = {}
+    for told in story(kernel, trace.ops[: last + 1], law=_law_of(trace)):
+        if told.frame.step >= 0:
+            text = io.StringIO()
+            write_step(console_for(text), before, told.frame)
+            yield from text.getvalue().splitlines()
+        before = told.frame.scene
 
 
 def write_step(console: Console, before: Scene, frame: Frame) -> None:
