@@ -34,6 +34,12 @@ PRETTY = Glyphs(arrow="→", more="…", times="×", points="←")  # noqa: RUF0
 PLAIN = Glyphs(arrow="->", more="...", times="x", points="<-")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command what becomes of it when nobody reads on."""
+        raise  # noqa: PLE0704 - called while the error is handled
+
+
 def glyphs_for(console: Console) -> Glyphs:
     """Return the characters that suit a console."""
     return PLAIN if console.options.ascii_only else PRETTY
@@ -48,7 +54,7 @@ def console_for(stream: TextIO) -> Console:
     is_terminal = stream.isatty()
     capable = os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
     has_colour = is_terminal and capable and not os.environ.get("NO_COLOR")
-    return Console(
+    return _Console(
         file=stream,
         force_terminal=is_terminal,
         color_system="auto" if has_colour else None,
