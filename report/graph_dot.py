@@ -23,6 +23,7 @@ from report.scene import (
     SlotView,
     View,
     VmaView,
+    pointers,
 )
 from report.scene_text import span
 from report.step_words import SIGNS
@@ -101,6 +102,16 @@ class _Graph:
             yield from self._anon_vma(anon_vma)
         for view in scene:
             yield from self._other(view)
+        yield from self._dangling()
+
+    def _dangling(self) -> Iterator[str]:
+        """Yield nodes for what is pointed to and was never seen between two operations."""
+        known = {*self.frame.scene, *self.frame.ghosts}
+        led = (each for view in self.frame.scene.values() for each in pointers(view))
+        for each in dict.fromkeys(led):
+            if each not in known:
+                shown = _attributes(label=_quoted(each, "freed"), style="dashed")
+                yield f"{_quoted(each)} {shown};"
 
     def _other(self, view: View) -> Iterator[str]:
         match view:

@@ -9,6 +9,7 @@ mapping points to.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 from xml.sax.saxutils import escape
@@ -34,6 +35,7 @@ _Kind = TypeVar("_Kind")
 
 _GAP = 14
 _MOST_PLACES = 16
+_LONGEST_TITLE = 100
 _IN_A_LINE = 3
 _STEP = 30
 """Between two circles of a chain, centre to centre, in pixels."""
@@ -72,7 +74,7 @@ def svg_picture(frames: Sequence[Frame], title: str) -> str:
             f'<desc id="desc">{escape(". ".join([*said, *found]))}</desc>',
             f"<style>{STYLE}</style>",
             '<rect class="paper" width="100%" height="100%"/>',
-            text(20, 26, title, "head"),
+            text(20, 26, textwrap.shorten(title, _LONGEST_TITLE, placeholder=" ..."), "head"),
             *parts,
             *(text(20, y + 14 + LINE * at, key, "soft") for at, key in enumerate(_KEY)),
             "</svg>",
@@ -246,7 +248,8 @@ class _Panel:
             if lines:
                 box = self._box(view.id, x, y, lines)
                 if view.id in self.frame.scene:
-                    self._mapping(box, target)
+                    what = "page->mapping" if isinstance(view, PageView) else "held"
+                    self._pointer(box, target, what)
                 y += box.height + _GAP
         return y
 
@@ -262,11 +265,11 @@ class _Panel:
         ]
         return lines + _wrapped("mapped", where)
 
-    def _mapping(self, box: Box, target: str | None) -> None:
+    def _pointer(self, box: Box, target: str | None, what: str) -> None:
         over = self.anon_vmas.get(target or "")
         if over is not None:
             classes = "" if target in self.frame.scene else "broken"
-            self.lines.append(curve(box.left_end, over.right_end, classes, "page->mapping"))
+            self.lines.append(curve(box.left_end, over.right_end, classes, what))
 
     def _webs(self) -> None:
         x = self._vmas_right() + 24 + _STEP / 2
