@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Frames as JSON, ``anonvma-scene/1``: what exists, what was called, what changed, what broke.
 
-The names of fields are those of the views in ``report.scene``; docs/exports.md lists them.
+The names of fields are those of the views in ``report.scene``; docs/states.md lists them.
 """
 
 from __future__ import annotations

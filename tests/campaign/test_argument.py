@@ -7,6 +7,10 @@ from random import Random
 import pytest
 
 from campaign.argue import argument_of
+from campaign.cli import main
+from campaign.execute import find
+from campaign.shrink_task import ShrinkTask
+from campaign.store import save_trace
 from campaign.story import story
 from campaign.subject_names import kernel_named
 from report.argument import MOST_TOLD, argument
@@ -211,3 +215,39 @@ class TestWhatIsLeftOut:
     def test_no_finding_no_argument(self):
         """A history that breaks no law has nothing to argue."""
         assert argument_of(kernel_named("v6.12"), [mmap("p0", 0)], "") == ()
+
+
+class TestWhereItIsTold:
+    """Whatever finds the shortest history argues with it."""
+
+    REUSE = load("tests/traces/double-reuse.json")
+
+    def test_by_shrink(self, capsys, tmp_path):
+        """`anonvma shrink` tells it after the operations."""
+        path = save_trace(tmp_path, self.REUSE, "reuse")
+        main(["shrink", str(path)])
+        lines = capsys.readouterr().out.splitlines()
+        at = lines.index("  p4 = fork(p3)")
+        assert lines[at + 1].startswith("  Let p0 map page 0 rw-: ")
+        assert any(line.startswith("  Contradiction: the law reuse-free") for line in lines)
+
+    def test_by_explore(self, capsys, tmp_path):
+        """`anonvma explore` tells it of the shortest history in a scope."""
+        scope = ["--procs", "5", "--maps", "1", "--pages", "1", "--ops", "fork,exit,touch"]
+        main(["explore", "v5.18", *scope, "--out", str(tmp_path), "-j", "1"])
+        assert "  Contradiction: the law reuse-free says: " in capsys.readouterr().out
+
+    def test_by_a_campaign(self):
+        """What a campaign's shrinker returns has it, for the display and for JSON alike."""
+        kernel = kernel_named("v5.18")
+        finding = find(kernel, self.REUSE.ops)
+        result = ShrinkTask(kernel, self.REUSE.ops, finding)()
+        assert result.argument == argument_of(kernel, result.ops, finding.law)
+        assert result.argument[-3].startswith("Contradiction: ")
+
+    def test_not_of_a_remark_that_nobody_asked_for(self):
+        """A documented law is argued about where it is what was found."""
+        trace = load("tests/traces/v7.0-reversed-chain.json")
+        kernel = kernel_named(trace.kernel)
+        assert argument_of(kernel, trace.ops, "") == ()
+        assert argument_of(kernel, trace.ops, trace.finding.law)
