@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Objects of a Scene by the names that people read: av1, p0[0,1), reuse of both in every output."""
+"""Objects of a Scene by the names that people read: av1, p0[0,1), p0:3(rw)."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ class _Memory:
             if isinstance(view, kinds)
             and (each in self.frame.changes or each in named or self._is_moved(each))
         ]
+        wanted.sort(key=lambda each: each not in named)
         return [*wanted, *([ZERO_PAGE] if self._is_moved(ZERO_PAGE) else [])]
 
     def _is_moved(self, each: str) -> bool:

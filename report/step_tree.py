@@ -15,7 +15,7 @@ import attrs
 from rich.text import Text
 from rich.tree import Tree
 
-from report.family import above
+from report.family import above, family
 from report.glyphs import Glyphs
 from report.scene import AnonVmaView, LinkView, MmView, Scene, VmaView
 from report.scene_text import Looker, place
@@ -25,6 +25,9 @@ from report.story import Change, Frame
 
 MOST_ROWS = 16
 """Rows that are shown of each tree; how many more there are is said."""
+
+MOST_DEEP = 5
+"""Levels of a tree of anon_vmas that are shown as levels."""
 
 MOST_FREED = 12
 """Freed objects that are named."""
@@ -129,7 +132,11 @@ class _Step:
             if self.is_shown(vma.id):
                 vmas.setdefault(vma.process, []).append(vma)
         rows = 0
-        for mm in self.all_of(MmView):
+        named = {vma.process for vma in self.all_of(VmaView) if vma.id in self.pointed}
+        mms = self.all_of(MmView)
+        if len(mms) > MOST_ROWS:  # Some may be left out; not those that a finding names.
+            mms.sort(key=lambda mm: mm.label not in named)
+        for mm in mms:
             change = self.frame.changes.get(mm.id)
             mine = [] if change is Change.FREED else vmas.get(mm.label, [])
             if not mine and change not in {Change.NEW, Change.FREED}:
@@ -149,9 +156,12 @@ class _Step:
 
     def _process(self, mm: MmView) -> Text:
         change = self.frame.changes.get(mm.id)
-        if change is Change.CHANGED:  # Of its VMAs there are rows, of its pages too.
-            return Text.assemble("  ", (mm.label, STYLES[None]))
+        stale = [each for each in mm.vmas if each not in self.frame.scene]
         note = "" if mm.vmas else "  no VMA"
+        if stale and change is not Change.FREED:
+            note = f"  in its VMA tree: {', '.join(f'{each}(freed)' for each in stale)}"
+        if change is Change.CHANGED:  # Of its VMAs there are rows, of its pages too.
+            return Text.assemble("  ", (mm.label, STYLES[None]), note)
         return Text.assemble(self.row(mm.id, Text(mm.label)), note)
 
     def _vma(self, vma: VmaView) -> Text:
@@ -195,27 +205,35 @@ class _Step:
         for each, ghost in self.frame.ghosts.items():
             if isinstance(ghost, AnonVmaView):
                 views.setdefault(each, ghost)
-        shown = _with_ancestors([each for each in views if self.is_shown(each)], views)
-        below: dict[str | None, list[AnonVmaView]] = {}
-        for each, view in views.items():
-            if each in shown:
-                over = above(view, views)
-                below.setdefault(over if over in shown else None, []).append(view)
+        wanted = _with_ancestors([each for each in views if self.is_shown(each)], views)
+        chosen = set(sorted(wanted, key=self._importance)[:MOST_ROWS])
         tree = Tree("anon_vmas")
-        left = MOST_ROWS
-        todo: list[tuple[Tree, AnonVmaView]] = [(tree, view) for view in below.get(None, [])]
-        done = set()
-        while todo and left:
-            node, view = todo.pop(0)
-            done.add(view.id)
-            child = node.add(self._anon_vma(view))
-            left -= 1
-            todo = [(child, each) for each in below.get(view.id, []) if each.id not in done] + todo
-        if len(done) < len(shown):
-            tree.add(Text(f"{self.glyphs.more} {len(shown) - len(done)} more"))
+        nodes: dict[str, tuple[int, Tree, Tree]] = {}
+        for _, view in family(views):
+            if view.id not in chosen:
+                continue
+            over = next((each for each in _line(view, views) if each in nodes), None)
+            depth, holder, within = nodes[over] if over is not None else (-1, tree, tree)
+            # Past some depth the tree goes on downwards, without going further to the right.
+            node = holder if depth >= MOST_DEEP else within
+            direct = above(view, views)
+            note = "" if direct == over and node is within else self._below(direct)
+            child = node.add(self._anon_vma(view, note))
+            nodes[view.id] = (depth + 1, node, child)
+        if len(wanted) > len(chosen):
+            tree.add(Text(f"{self.glyphs.more} {len(wanted) - len(chosen)} more"))
         return tree
 
-    def _anon_vma(self, view: AnonVmaView) -> Text:
+    def _importance(self, each: str) -> int:
+        # What a finding names, then what came or went, then what changed, then who is above.
+        change = self.frame.changes.get(each)
+        order = {Change.NEW: 1, Change.FREED: 1, Change.CHANGED: 2, None: 3}
+        return 0 if each in self.pointed else order[change]
+
+    def _below(self, over: str | None) -> str:
+        return "" if over is None else f" below {self.now.anon_vma(over)}"
+
+    def _anon_vma(self, view: AnonVmaView, note: str) -> Text:
         change = self.frame.changes.get(view.id)
         full = change in {Change.NEW, Change.FREED} or view.id in self.pointed
         title = f"{view.name} ({view.id})" if full else view.name
@@ -223,6 +241,7 @@ class _Step:
             title += " freed"
         if view.root == view.id:
             title += " root"
+        title += note
         if not self.is_shown(view.id):
             return self.row(view.id, Text(title, STYLES[None]))
         if change is Change.FREED:
@@ -266,11 +285,19 @@ class _Step:
                 yield self.row(link.id, Text(f"{link.id}  {', '.join(lacks)}"))
 
 
+def _line(view: AnonVmaView, views: dict[str, AnonVmaView]) -> Iterator[str]:
+    """Yield the anon_vmas above one, up to its root."""
+    seen = {view.id}
+    over = above(view, views)
+    while over is not None and over not in seen:
+        yield over
+        seen.add(over)
+        over = above(views[over], views)
+
+
 def _with_ancestors(wanted: Sequence[str], views: dict[str, AnonVmaView]) -> dict[str, None]:
     shown: dict[str, None] = {}
     for each in wanted:
-        at: str | None = each
-        while at is not None and at not in shown:
-            shown[at] = None
-            at = above(views[at], views)
+        shown[each] = None
+        shown.update(dict.fromkeys(_line(views[each], views)))
     return shown

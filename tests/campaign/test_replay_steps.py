@@ -9,12 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
-from campaign.replay_steps import step_lines, write_steps
+from campaign.replay_steps import step_lines, write_step, write_steps
 from campaign.store import save_trace
+from campaign.story import story
 from campaign.subject_names import kernel_named
 from report.glyphs import PRETTY, console_for
+from report.story import Broken
 from strategies.ops import (
     exit_,
     fork,
@@ -173,6 +176,38 @@ class TestFolding:
         ops = [mmap("p0", 0, 80), *[mprotect("p0", 2 * n, 1, "r--") for n in range(40)]]
         lines = shown(*ops, mprotect("p0", 0, 80, "r--"))
         assert len(lines) < 40
+
+    def test_a_deep_tree(self):
+        """Forty generations stay within 16 rows and five levels, and what is new is there."""
+        ops = [op for n in range(40) for op in (fork(f"p{n}", f"p{n + 1}"), write(f"p{n + 1}", 0))]
+        lines = shown(*START, *ops, fork("p40", "p41"))
+        rows = lines[lines.index("anon_vmas") + 1 : lines.index("pages")]
+        assert len(rows) == 17
+        assert max(row.index("av") for row in rows[:-1]) < 32
+        assert any("+ av41 (anon_vma#" in row and " below av40 " in row for row in rows)
+        assert rows[-1].endswith("… 26 more")
+
+    def test_what_a_finding_names_is_never_folded_away(self):
+        """Of a hundred processes, those with a VMA that the finding names are shown."""
+        crowd = [fork("p0", f"q{n}") for n in range(40)]
+        told = list(story(kernel_named("v6.12"), (*START, *crowd, write("q39", 0))))
+        frame = told[-1].frame
+        last = frame.scene["mm:q39"].vmas[0]
+        broken = Broken("law", "", "", "", "", (last,), ())
+        frame = attrs.evolve(frame, broken=(broken,))
+        text = io.StringIO()
+        write_step(console_for(text), told[-2].frame.scene, frame)
+        assert f"{last} q39[0,2) rw-" in text.getvalue()
+        assert "← law" in text.getvalue()
+
+    def test_a_freed_vma_in_the_vma_tree(self):
+        """A process whose VMA tree leads to a freed VMA says so."""
+        before, after = (each.frame for each in list(story(kernel_named("v6.12"), START))[-2:])
+        left = {each: view for each, view in after.scene.items() if each != "vma#1"}
+        frame = attrs.evolve(after, scene=left, changes={"mm:p0": "changed", "vma#1": "freed"})
+        text = io.StringIO()
+        write_step(console_for(text), before.scene, frame)
+        assert "p0  in its VMA tree: vma#1(freed)" in text.getvalue()
 
 
 class TestWhereItGoes:
