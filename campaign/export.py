@@ -32,7 +32,7 @@ class Export:
     """What is to be exported.
 
     Attributes:
-        file: Where the trace lies, as it was named.
+        name: Name of the trace's file, without folders.
         trace: The trace.
         kernel: The kernel that it is about.
         on: The kernel that the command line names instead of the trace's own, or None.
@@ -40,7 +40,7 @@ class Export:
         every: Whether the states after all operations are shown.
     """
 
-    file: str
+    name: str
     trace: Trace
     kernel: Kernel
     on: Kernel | None
@@ -58,13 +58,11 @@ class Export:
 
 def _c(export: Export) -> str:
     plan = plan_of(export.trace.ops, export.kernel, export.on)
-    finding = export.finding
-    about = [f"A history of anon_vma as a program, exported by anonvma from {export.file}."]
-    if finding is None:
-        about.append(f"On the model of {export.kernel.name} it breaks no law.")
-    else:
+    finding = export.trace.finding
+    about = [f"A history of anon_vma as a program, exported by anonvma from {export.name}."]
+    if finding is not None:
         about.append(
-            f"On the model of {export.kernel.name} it breaks the law {finding.law}, at step "
+            f"It was found on {export.trace.kernel}, where it breaks the law {finding.law} at step "
             f"{finding.step} ({finding.bucket}): {finding.message}"
         )
     if export.trace.note:
@@ -105,9 +103,7 @@ def _clean_on(export: Export, law: str) -> str:
 
 
 def _markdown(export: Export) -> str:
-    return markdown_report(
-        report_of(export.trace, export.kernel, export.finding, Path(export.file).name)
-    )
+    return markdown_report(report_of(export.trace, export.kernel, export.finding, export.name))
 
 
 def _state(export: Export) -> tuple[Trace, Kernel, int | None]:
@@ -140,7 +136,8 @@ def run_export(args: argparse.Namespace) -> int:
     trace = load(args.trace)
     where = printable(args.trace)
     kernel = on or subject_of(trace, where)
-    text = form(Export(where, trace, kernel, on, args.step, args.every))
+    name = printable(Path(args.trace).name)
+    text = form(Export(name, trace, kernel, on, args.step, args.every))
     if args.file is None:
         sys.stdout.write(text)
     else:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+import attrs
+
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
-from campaign.replay import replay
+from campaign.replay import Outcome, detail, replay
 from campaign.replay_steps import step_lines
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
@@ -55,8 +57,8 @@ def _claim(trace: Trace, kernel: Kernel, finding: RecordedFinding | None) -> str
     count = f"{len(trace.ops)} operation{'s' * (len(trace.ops) != 1)}"
     if finding is None:
         return f"On {kernel.name}, every law holds over {count}."
-    op = f"{trace.ops[finding.step]} " if trace.ops else ""
-    return f"On {kernel.name}, {op}(operation {finding.step} of {count}) breaks {finding.law}."
+    op = f"{trace.ops[finding.step]} at step {finding.step}" if trace.ops else "nothing"
+    return f"On {kernel.name}, {op} breaks the law {finding.law}: {finding.message}."
 
 
 def _facts(trace: Trace, kernel: Kernel, finding: RecordedFinding | None) -> Iterator[Fact]:
@@ -67,13 +69,20 @@ def _facts(trace: Trace, kernel: Kernel, finding: RecordedFinding | None) -> Ite
             if law.id == finding.law:
                 yield Fact("it says", law.statement)
                 yield Fact("its source", f"{law.source} ({law.kind.value})")
-        yield Fact("contradiction", finding.message)
         yield Fact("bucket", finding.bucket)
+        yield Fact("replayed", _replayed(trace, kernel, finding))
         for defect_id in finding.defects:
             yield Fact("known as", _defect(defect_id))
     if trace.note:
         yield Fact("note", trace.note)
     yield Fact("found by", _origin(trace))
+
+
+def _replayed(trace: Trace, kernel: Kernel, finding: RecordedFinding) -> str:
+    replayed = replay(attrs.evolve(trace, finding=finding), kernel)
+    if replayed.outcome is Outcome.FINDING:
+        return "the same is found again"
+    return f"NOT found again: {replayed.outcome.value}, {detail(replayed, finding)}"
 
 
 def _defect(defect_id: str) -> str:

@@ -128,37 +128,39 @@ def _comment(paragraphs: Sequence[str]) -> str:
     return "\n".join(["/*", *(f" * {line}".rstrip() for line in lines[1:]), " */"])
 
 
+_USE = """\
+Build and run, as any user: cc -std=gnu11 -O1 -Wall -Wextra -o reproducer THIS.c && ./reproducer
+
+A coordinator has each operation done by a process of its own, in order: it sends an order through
+a pipe and waits for the answer. A fork is a fork() by that process, an exec runs this program
+again. Page n is the n-th page of an address range that is free in all of them. After a step each
+process compares what is mapped, and what it reads, with what the model's specification of private
+memory says. Pages in swap, and pages that were never touched, are not read then, for that would
+change what is being looked at; --read-all reads them, too. --quiet prints the outcome only.
+
+Exit code: 0 as expected. 1 something is not: one line says at which step, for which process and
+page, what was read and what was expected; or a process died. 2 it could not run: no memory, no
+processes, no /proc, or the time limit (-DTIME_LIMIT=seconds). 3 nothing to compare: it stopped
+where the model of this machine's release behaves otherwise than SUBJECT, or no step could be run.
+
+A wrong anon_vma need not show in what a process reads: run it on a kernel with CONFIG_DEBUG_VM,
+CONFIG_DEBUG_VM_RB and KASAN, and look at the kernel's log, too.
+
+Not as in the model: swap_out asks for a page to be reclaimed (MADV_PAGEOUT), which needs swap and a
+page that nobody else maps. pin holds the page in a pipe (vmsplice), which is a reference (FOLL_GET)
+and no FOLL_PIN; what it shows is printed and not compared. migrate needs a second NUMA node. get
+and put are KSM's and are skipped, and so is a call that fails for want of memory.
+"""
+
+
 def _head(program: Program) -> list[str]:
     skipped = sum(bool(step.skipped) for step in program.steps)
-    head = [
-        *program.about,
-        "Build and run, as any user: cc -std=gnu11 -O1 -Wall -Wextra -o reproducer THIS.c && "
-        "./reproducer",
-        "A coordinator has each operation done by a process of its own, in order: it sends an "
-        "order through a pipe and waits for the answer. A fork is a fork() by that process. Page n "
-        "is the n-th page of an address range that is free in all of them. After a step each "
-        "process compares what is mapped, and what it reads, with what the model's specification "
-        "of private memory says. Pages in swap, and pages that were never touched, are not read "
-        "then, for that would change what is being looked at; --read-all reads them, too. --quiet "
-        "prints the outcome only.",
-        "Exit code: 0 as expected. 1 something is not: one line says at which step, for which "
-        "process and page, what was read and what was expected; or a process died. 2 it could not "
-        "run: no memory, no processes, no /proc, or the time limit (-DTIME_LIMIT=seconds). 3 not "
-        "comparable: it stopped where the model of this machine's release behaves otherwise than "
-        f"{program.subject}, or no step could be run.",
-        f"Expected is what {program.subject} does"
-        + ("." if program.compared >= len(program.steps) else f", to step {program.compared - 1}.")
-        + " A wrong anon_vma need not show in what a process reads: run it on a kernel with "
-        "CONFIG_DEBUG_VM, CONFIG_DEBUG_VM_RB and KASAN, and look at the kernel's log, too.",
-        "Not as in the model: swap_out asks for a page to be reclaimed (MADV_PAGEOUT), which needs "
-        "swap and a page that nobody else maps. pin holds the page in a pipe (vmsplice), which is "
-        "a reference (FOLL_GET) and no FOLL_PIN; what it shows is printed and not compared. "
-        "migrate needs a second NUMA node. get and put are KSM's and are skipped, and so is a "
-        "call that fails for want of memory.",
-    ]
+    head = [*program.about, f"Expected is what the model of {program.subject} does."]
+    if program.compared < len(program.steps):
+        head[-1] += f" A law breaks there: from step {program.compared} on nothing is expected."
     if skipped:
         head.append(f"{skipped} of {len(program.steps)} steps are skipped; each says why.")
-    return head
+    return [*head, *_USE.split("\n\n")]
 
 
 def _defines(program: Program) -> Iterator[str]:

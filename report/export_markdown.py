@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-_SPECIAL = re.compile(r"([\\`*\[\]<>|~#&!]|\b_|_\b)")
+_SPECIAL = re.compile(r"([\\`*\[\]<|~&]|\b_|_\b)")
 _BACKTICKS = re.compile(r"`+")
 
 
