@@ -20,7 +20,8 @@ from report.step_tree import freed_line, step_trees
 from report.story import Frame
 from strategies.trace import Trace
 
-_INDENT = 6
+_OPERATION, _SENTENCE, _INSIDE = 2, 4, 6
+"""Columns that each is indented by."""
 
 
 def write_steps(console: Console, trace: Trace, kernel: Kernel, *, strict: bool = False) -> None:
@@ -36,10 +37,10 @@ def write_steps(console: Console, trace: Trace, kernel: Kernel, *, strict: bool 
             write_step(console, before, frame)
             deeds.append(deed_of(before, frame, trace.ops[frame.step]))
             if (broken := frame.finding) is not None:
-                write(console, Text("argument", "bold"), _INDENT - 4)
+                write(console, Text("argument", "bold"), _OPERATION)
                 known = [f"Known as {each}." for each in broken.known]
                 for line in (*argument(deeds, broken), *known):
-                    write(console, Text(line), _INDENT - 2)
+                    write(console, Text(line), _SENTENCE)
         before = frame.scene
 
 
@@ -66,13 +67,13 @@ def write_step(console: Console, before: Scene, frame: Frame) -> None:
     write(
         console,
         Text(f"ops[{frame.step}] {frame.operation} -> {frame.returned}", "bold"),
-        _INDENT - 4,
+        _OPERATION,
     )
     for line in (main_calls(before, frame, glyphs), freed_line(before, frame, glyphs)):
         if line:
-            write(console, Text(line, "dim"), _INDENT)
+            write(console, Text(line, "dim"), _INSIDE)
     for tree in step_trees(before, frame, glyphs):
-        write(console, tree, _INDENT)
+        write(console, tree, _INSIDE)
 
 
 def _law_of(trace: Trace) -> str:

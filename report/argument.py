@@ -50,7 +50,8 @@ def argument(deeds: Sequence[Deed], broken: Broken) -> list[str]:
     bearing = bearing_of(deeds, broken)
     namer = Namer()
     last: Scene = {}
-    told = _told(deeds, bearing)
+    bears = _bear(deeds, bearing)
+    told = _shortened(bears)
     lines: list[str] = []
     skipped: list[Deed] = []
     for deed, before, after in worlds(deeds):
@@ -59,15 +60,15 @@ def argument(deeds: Sequence[Deed], broken: Broken) -> list[str]:
         if deed.step not in told:
             skipped.append(deed)
             continue
-        lines += _summed_up(skipped)
+        lines += _summed_up(skipped, bears)
         skipped = []
         clauses = Clauses(deed, before, after, bearing, namer).all()
         lines.append(_sentence(deed, clauses, is_last=deed is deeds[-1]))
     return [*lines, *_contradiction(deeds, broken, bearing, last, namer)]
 
 
-def _told(deeds: Sequence[Deed], bearing: Bearing) -> set[int]:
-    """Return the steps that are told: what bears on it, and where its processes come from."""
+def _bear(deeds: Sequence[Deed], bearing: Bearing) -> set[int]:
+    """Return the steps that are to the point, and those that their processes come from."""
     bears = {
         deed.step
         for deed, before, after in worlds(deeds)
@@ -79,20 +80,27 @@ def _told(deeds: Sequence[Deed], bearing: Bearing) -> set[int]:
         if deed.step in bears or (is_fork and deed.op.child in actors):
             bears.add(deed.step)
             actors.add(deed.op.process)
-    order = sorted(bears)
+    return bears
+
+
+def _shortened(steps: set[int]) -> set[int]:
+    order = sorted(steps)
     if len(order) <= MOST_TOLD:
-        return bears
+        return steps
     return {*order[: MOST_TOLD // 2], *order[-MOST_TOLD // 2 :]}
 
 
-def _summed_up(skipped: Sequence[Deed]) -> list[str]:
+def _summed_up(skipped: Sequence[Deed], bears: set[int]) -> list[str]:
     """Return what is to be said of operations that are not told."""
     if len(skipped) > 1 and all(_is_exit(deed) for deed in skipped):
         return [f"Let {_and([deed.op.process for deed in skipped])} exit."]
     if len(skipped) <= FEW:
         return [_sentence(deed, [], is_last=False) for deed in skipped]
     where = f"ops[{skipped[0].step}..{skipped[-1].step}]"
-    return [f"({where}: {len(skipped)} operations that are not to the point.)"]
+    why = "are not to the point"
+    if any(deed.step in bears for deed in skipped):
+        why = "are left out, for this would be long"
+    return [f"({where}: {len(skipped)} operations that {why}.)"]
 
 
 def _is_exit(deed: Deed) -> bool:

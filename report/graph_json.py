@@ -24,7 +24,7 @@ from report.scene import (
     View,
     VmaView,
 )
-from report.story import Broken, Frame
+from report.story import Frame
 from strategies.ops import Op
 from strategies.trace import Trace, tool
 
@@ -80,7 +80,7 @@ def frame_object(frame: Frame, ops: Sequence[Op]) -> dict[str, Any]:
         "scene": _groups(frame.scene),
         "ghosts": _groups(frame.ghosts),
         "changes": {each: change.value for each, change in frame.changes.items()},
-        "broken": [_broken(broken) for broken in frame.broken],
+        "broken": [attrs.asdict(broken) for broken in frame.broken],
     }
 
 
@@ -107,7 +107,3 @@ def _call(call: Call) -> dict[str, Any]:
         "times": call.times,
         "inside": [_call(each) for each in call.inside],
     }
-
-
-def _broken(broken: Broken) -> dict[str, Any]:
-    return attrs.asdict(broken)
