@@ -16,6 +16,7 @@ from campaign.execute import Finding, known_defects
 from campaign.tree_laws import TREE_LAWS
 from invariants import LAWS
 from model.kernels import Kernel
+from strategies.contention import Contention
 from strategies.ops import Op
 
 _DECIMALS = 3
@@ -173,6 +174,7 @@ class BrokenLaw:
         step: Index of that operation.
         message: Both objects and the contradicting fields.
         known: Historical bugs that this kernel has and that break this law.
+        contention: What has to go on meanwhile for it to be found.
     """
 
     bucket: str
@@ -184,6 +186,7 @@ class BrokenLaw:
     step: int
     message: str
     known: tuple[KnownDefect, ...]
+    contention: Contention = Contention.NONE
 
     @classmethod
     def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
@@ -202,6 +205,7 @@ class BrokenLaw:
                 KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in)
                 for d in known_defects(kernel, finding.law)
             ),
+            contention=finding.contention,
         )
 
 

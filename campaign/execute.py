@@ -17,6 +17,7 @@ from invariants import LAWS, Checker, Kind
 from model.defects import DEFECTS, Defect
 from model.errors import ModelViolation
 from model.kernels import Kernel
+from strategies.contention import Contention
 from strategies.ops import Op
 from subjects.model import ModelSubject
 
@@ -35,6 +36,7 @@ class Finding:
         step: Index of that operation.
         message: Both objects and the contradicting fields, in one sentence.
         defects: Ids of catalogued defects that this kernel has and that break this law.
+        contention: What has to go on meanwhile for it to be found.
     """
 
     law: str
@@ -43,6 +45,7 @@ class Finding:
     step: int
     message: str
     defects: tuple[str, ...] = ()
+    contention: Contention = Contention.NONE
 
     @property
     def bucket(self) -> str:

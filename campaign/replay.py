@@ -152,6 +152,8 @@ def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
         parts += [f"found {replayed.ran}"] if replayed.ran else []
     if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
         parts.append(f"recorded: {recorded.bucket}")
+    if recorded is not None and recorded.contention and not replayed.ran:
+        parts.append(f"recorded where {recorded.contention.said}; here nothing else went on")
     if replayed.unreached:
         parts.append(f"a failure without effect: {', '.join(map(str, replayed.unreached))}")
     return "; ".join(parts)
@@ -175,7 +177,8 @@ def outcome_of(finding: Finding | None, recorded: RecordedFinding | None) -> Out
 def describe(finding: Finding) -> str:
     """Return a finding on one line: bucket, step, message, and the defects it is known as."""
     text = f"{finding.bucket} at ops[{finding.step}]: {one_line(finding.message)}"
-    return "; ".join([text, *(_known_as(name) for name in finding.defects)])
+    only = [f"only if {finding.contention.said}"] if finding.contention else []
+    return "; ".join([text, *only, *(_known_as(name) for name in finding.defects)])
 
 
 def _known_as(defect_id: str) -> str:
@@ -193,8 +196,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "and subject: CLEAN (nothing found), FINDING (in the recorded bucket, or none is "
         "recorded), DIFFERENT (found, but in another bucket), ERROR (it cannot run there). Of "
         "two subjects it is also said whether all operations return the same, and which is the "
-        "first that does not. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for "
-        "bad input, 3 a subject that cannot run here or a release without an operation.",
+        "first that does not; with a source tree, which call is the first that does not do the "
+        "same. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for bad input, 3 a "
+        "subject that cannot run here or a release without an operation.",
         allow_abbrev=False,
     )
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="trace file")
@@ -277,9 +281,8 @@ def _replay_file(path: str, kernels: Sequence[Subject], args: argparse.Namespace
         if args.steps and not replayed.missing:
             last = len(trace.ops) if replayed.finding is None else replayed.finding.step
             _show_steps(attrs.evolve(trace, ops=trace.ops[: last + 1]), kernel, args)
-    models = [kernel for kernel in subjects if isinstance(kernel, Kernel)]
-    if len(subjects) == len(models) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
-        sys.stdout.write(f"returns    {where}: {compared(trace, *models)}\n")
+    if len(subjects) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
+        sys.stdout.write(f"returns    {where}: {compared(trace, *subjects)}\n")
     return [replayed.code for replayed in replays]
 
 
@@ -293,8 +296,15 @@ def _show_steps(trace: Trace, kernel: Subject, args: argparse.Namespace) -> None
     write_steps(console_for(sys.stdout), trace, kernel, strict=args.strict)
 
 
-def compared(trace: Trace, one: Kernel, other: Kernel) -> str:
-    """Return whether two kernels return the same from every operation, on one line."""
+def compared(trace: Trace, one: Subject, other: Subject) -> str:
+    """Return whether two subjects return the same from every operation, on one line.
+
+    If one is a source tree, the calls that they come to are compared, and all that these do.
+    """
+    if not (isinstance(one, Kernel) and isinstance(other, Kernel)):
+        from campaign.tree_replay import compared_with
+
+        return compared_with(trace, one, other)
     difference = first_difference(one, other, trace.ops)
     if difference is None:
         return f"{one.name} and {other.name} agree on all {len(trace.ops)} operations"

@@ -176,6 +176,8 @@ def broken_law(finding: BrokenLaw) -> list[str]:
         f"clause    {finding.clause}, exposed by {finding.op}, operation {finding.step}",
         f"broken    {one_line(finding.message)}",
     ]
+    if finding.contention:
+        lines.append(f"only if   {finding.contention.said}")
     return lines + [f"known as  {known_as(defect)}" for defect in finding.known]
 
 

@@ -11,6 +11,7 @@ from model.fork import mm_init
 from model.kernels import KERNELS
 from model.slab import kmem_cache_free_anon_vma, kmem_cache_free_avc, kmem_cache_free_vma
 from report.world_text import Names, world_lines, world_rows
+from strategies.contention import Contention
 from strategies.ops import (
     exit_,
     fork,
@@ -24,7 +25,7 @@ from strategies.ops import (
     swap_out,
     write,
 )
-from strategies.trace import Trace
+from strategies.trace import RecordedFinding, Trace
 from subjects.model import ModelSubject
 
 OPS = (
@@ -149,6 +150,17 @@ class TestOutcomes:
         assert lines[1].startswith("CLEAN      v6.1 ")
         assert not any(line.startswith("returns") for line in lines)
         assert run(capsys, "replay", path, "--on", "v4.0", "--on", "v6.1")[0] == 3
+
+    def test_what_a_model_does_not_have(self, capsys, tmp_path):
+        """A finding of a race is not held against a model, and the line says what was left out."""
+        finding = RecordedFinding("leak", "at-exit", "exit", 0, "", contention=Contention.RACE)
+        path = save(tmp_path, kernel="tree:000000000000", ops=OPS[:1], finding=finding)
+        code, (line,), _ = run(capsys, "replay", path, "--on", "v6.12")
+        assert code == 0
+        assert line.endswith(
+            "every law holds; recorded where each first fault races with another one on the same "
+            "VMA; here nothing else went on"
+        )
 
     def test_a_failure_that_does_not_happen(self, capsys, tmp_path):
         """A failure mask beyond an operation's allocations is told in the line."""
