@@ -192,6 +192,7 @@ class BrokenLaw:
     def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
         """Return a finding on a kernel with what is known about it."""
         law = _LAWS.get(finding.law)
+        defects = known_defects(kernel, finding.law)
         return cls(
             bucket=finding.bucket,
             law=finding.law,
@@ -201,10 +202,7 @@ class BrokenLaw:
             op=finding.op_kind,
             step=finding.step,
             message=finding.message,
-            known=tuple(
-                KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in)
-                for d in known_defects(kernel, finding.law)
-            ),
+            known=tuple(KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in) for d in defects),
             contention=finding.contention,
         )
 

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``anonvma export``: a trace in a form that stands by itself."""
+"""A trace in a form that stands by itself: what each form shows of it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
-from campaign.arguments import refuse
-from campaign.errors import CLEAN
+from campaign.errors import UnavailableError
 from campaign.execute import find, known_defects
-from campaign.export_graph import dot_text, json_text, svg_text
+from campaign.export_graph import States, dot_text, json_text, svg_text
 from campaign.export_plan import plan_of, releases_near
 from campaign.export_report import report_of
 from campaign.observe import missing_ops
 from campaign.replay import subject_of
-from campaign.store import recorded, write_atomic
-from campaign.subject_names import kernel_named
+from campaign.store import recorded
 from model.kernels import Kernel
 from report.export_c import Program, c_program
 from report.export_markdown import markdown_report
@@ -36,16 +32,14 @@ class Export:
         trace: The trace.
         kernel: The kernel that it is about.
         on: The kernel that the command line names instead of the trace's own, or None.
-        step: The operation whose state is shown; None for that of the finding, or the last.
-        every: Whether the states after all operations are shown.
+        shown: Which states a form shows that shows states.
     """
 
     name: str
     trace: Trace
     kernel: Kernel
     on: Kernel | None
-    step: int | None = None
-    every: bool = False
+    shown: States
 
     @property
     def finding(self) -> RecordedFinding | None:
@@ -106,40 +100,64 @@ def _markdown(export: Export) -> str:
     return markdown_report(report_of(export.trace, export.kernel, export.finding, export.name))
 
 
-def _state(export: Export) -> tuple[Trace, Kernel, int | None]:
-    return export.trace, export.kernel, export.step
+def _dot(export: Export) -> str:
+    return dot_text(export.trace, export.kernel, export.shown)
 
 
-FORMS: dict[str, Callable[[Export], str]] = {
-    "c": _c,
-    "pytest": _pytest,
-    "markdown": _markdown,
-    "dot": lambda export: dot_text(*_state(export), every=export.every),
-    "svg": lambda export: svg_text(*_state(export), every=export.every),
-    "json": lambda export: json_text(*_state(export), every=export.every),
+def _svg(export: Export) -> str:
+    return svg_text(export.trace, export.kernel, export.shown)
+
+
+def _json(export: Export) -> str:
+    return json_text(export.trace, export.kernel, export.shown)
+
+
+@attrs.frozen
+class Form:
+    """Something to export to.
+
+    Attributes:
+        about: What it is, in a few words.
+        text: Returns the file's text.
+        has_states: Whether it shows states, one or all.
+    """
+
+    about: str
+    text: Callable[[Export], str]
+    has_states: bool = False
+
+
+FORMS = {
+    "c": Form("a program for a real Linux, one process per label, compared with the model", _c),
+    "pytest": Form("a test that runs in this repository as it is", _pytest),
+    "markdown": Form("a report for a mail or an issue", _markdown),
+    "dot": Form(
+        "a state as a graph for Graphviz; --all: a digraph for each", _dot, has_states=True
+    ),
+    "svg": Form("a state as a picture; --all: one below the other", _svg, has_states=True),
+    "json": Form("a state with calls and changes, anonvma-scene/1", _json, has_states=True),
 }
-"""What there is to export to: each returns the text of a file."""
+"""What there is to export to, by the name on the command line."""
 
 
-STATES = ("dot", "svg", "json")
-"""Forms that show states."""
+def export(path: str, form: Form, on: Kernel | None, shown: States) -> str:
+    """Return a trace file in another form.
 
+    Args:
+        path: The trace file.
+        form: To what.
+        on: A kernel instead of the one that the trace names, or None.
+        shown: Which states, for a form that shows states.
 
-def run_export(args: argparse.Namespace) -> int:
-    """Write what the command line asks for; return the exit code."""
-    form = FORMS.get(args.form)
-    if form is None:
-        refuse(f"--as {printable(args.form)}: there are {', '.join(FORMS)}")
-    if (args.step is not None or args.every) and args.form not in STATES:
-        refuse(f"--step and --all go with --as {', '.join(STATES)}, not with {args.form}")
-    on = None if args.on is None else kernel_named(args.on)
-    trace = load(args.trace)
-    where = printable(args.trace)
+    Raises:
+        TraceError: It is no trace.
+        UsageError: There is no such kernel.
+        UnavailableError: The kernel cannot run the trace.
+    """
+    trace, where = load(path), printable(path)
     kernel = on or subject_of(trace, where)
-    name = printable(Path(args.trace).name)
-    text = form(Export(name, trace, kernel, on, args.step, args.every))
-    if args.file is None:
-        sys.stdout.write(text)
-    else:
-        write_atomic(args.file, text)
-    return CLEAN
+    missing = missing_ops(kernel, trace.ops)
+    if missing:
+        msg = f"{where}: {kernel.name} cannot run it: {'; '.join(map(str, missing))}"
+        raise UnavailableError(msg)
+    return form.text(Export(printable(Path(path).name), trace, kernel, on, shown))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import attrs
+
 from campaign.arguments import refuse
-from campaign.errors import UnavailableError
-from campaign.observe import missing_ops
 from campaign.story import story
 from model.kernels import Kernel
 from report.graph_dot import dot_graph
@@ -23,26 +23,39 @@ MOST_PICTURES = 200
 """Most steps in one picture."""
 
 
-def dot_text(trace: Trace, kernel: Kernel, step: int | None, *, every: bool) -> str:
-    """Return a digraph, or with ``every`` one for each step, one after the other."""
-    frames = _frames(trace, kernel, step, every=every)
+@attrs.frozen
+class States:
+    """Which states are shown.
+
+    Attributes:
+        step: That after this operation; None for that of the finding, or the last.
+        every: All of them, from before the first operation.
+    """
+
+    step: int | None = None
+    every: bool = False
+
+
+def dot_text(trace: Trace, kernel: Kernel, shown: States) -> str:
+    """Return a digraph, or if all are asked for, one for each step, one after the other."""
+    frames = _frames(trace, kernel, shown)
     return _bounded(dot_graph(frame, _title(trace, kernel)) for frame in frames)
 
 
-def svg_text(trace: Trace, kernel: Kernel, step: int | None, *, every: bool) -> str:
-    """Return a picture, with ``every`` of all steps, one below the other."""
-    if every and len(trace.ops) > MOST_PICTURES:
+def svg_text(trace: Trace, kernel: Kernel, shown: States) -> str:
+    """Return a picture, one state below the other."""
+    if shown.every and len(trace.ops) > MOST_PICTURES:
         refuse(
             f"--all: {len(trace.ops)} operations; a picture has at most {MOST_PICTURES}; choose "
             "one with --step, or --as json"
         )
-    frames = list(_frames(trace, kernel, step, every=every))
+    frames = list(_frames(trace, kernel, shown))
     return _bounded([svg_picture(frames, _title(trace, kernel))])
 
 
-def json_text(trace: Trace, kernel: Kernel, step: int | None, *, every: bool) -> str:
+def json_text(trace: Trace, kernel: Kernel, shown: States) -> str:
     """Return one object with the frames."""
-    frames = _frames(trace, kernel, step, every=every)
+    frames = _frames(trace, kernel, shown)
     return _bounded(json_chunks(trace, kernel.name, frames))
 
 
@@ -63,11 +76,8 @@ def _bounded(chunks: Iterable[str]) -> str:
     return "".join(kept)
 
 
-def _frames(trace: Trace, kernel: Kernel, step: int | None, *, every: bool) -> Iterator[Frame]:
-    missing = missing_ops(kernel, trace.ops)
-    if missing:
-        msg = f"cannot be run on {kernel.name}: {'; '.join(map(str, missing))}"
-        raise UnavailableError(msg)
+def _frames(trace: Trace, kernel: Kernel, shown: States) -> Iterator[Frame]:
+    step, every = shown.step, shown.every
     if step is not None and step >= len(trace.ops):
         refuse(f"--step {step}: {_there_are(len(trace.ops))}")
     law = trace.finding.law if trace.finding else ""

@@ -14,7 +14,6 @@ from itertools import groupby, zip_longest
 
 import attrs
 
-from campaign.errors import UnavailableError
 from campaign.observe import missing_ops, observe
 from invariants import Checker
 from model.errors import ModelViolation
@@ -62,18 +61,11 @@ def plan_of(ops: Sequence[Op], own: Kernel, on: Kernel | None = None) -> Plan:
 
     Args:
         ops: The operations of a trace.
-        own: The kernel that the trace names.
+        own: The kernel that the trace names; it has all of these operations.
         on: The kernel whose behaviour is expected; by default the trace's own, or where it breaks
             a law there, the nearest release on which it does not.
-
-    Raises:
-        UnavailableError: The kernel does not have an operation of the trace.
     """
     kernel = on or _sound(ops, own)
-    missing = missing_ops(kernel, ops)
-    if missing:
-        msg = f"{kernel.name} cannot run it: {'; '.join(map(str, missing))}; take another --on"
-        raise UnavailableError(msg)
     reasons = _reasons(kernel, ops)
     run = [op.failing() for op, reason in zip(ops, reasons, strict=True) if not reason]
     at = [step for step, reason in enumerate(reasons) if not reason]
@@ -204,6 +196,8 @@ def _memory(kernel: Kernel, ops: Sequence[Op]) -> Iterator[_Seen]:
         except ModelViolation:
             return
         label = op.child or op.process
+        if op.kind is OpKind.EXEC and returned is not None:
+            held[label] = {}
         changes: tuple[Change, ...] = ()
         if returned is not None and label in world.mms:
             now = _held(world.mms[label], world.expected[label], _ranges(op))
@@ -219,18 +213,16 @@ def _number(op: Op, subject: ModelSubject, pin: Pin | None) -> int:
 
 def _ranges(op: Op) -> tuple[tuple[int, int], ...]:
     """Return the ranges in which an operation that keeps the laws can change what is read."""
-    if op.kind in {OpKind.FORK, OpKind.EXEC}:
+    if op.kind is OpKind.FORK:
         return ((0, MAX_PAGE),)
     first = (op.page, op.page + op.pages)
-    if op.kind in _MOVES:
-        return first, (op.target, op.target + op.pages)
-    return (first,)
+    return (first, (op.target, op.target + op.pages)) if op.kind in _MOVES else (first,)
 
 
 def _held(
     mm: MmStruct, numbers: dict[int, int], ranges: Iterable[tuple[int, int]]
 ) -> dict[int, _Held]:
-    """Return what is mapped in some ranges, and None-like entries for what is not."""
+    """Return what there is in some ranges, page by page; of all pages, those that are mapped."""
     now: dict[int, _Held] = {}
     for first, end in ranges:
         if end - first < MAX_PAGE:

@@ -11,7 +11,6 @@ import attrs
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
 from campaign.replay import Outcome, detail, replay
-from campaign.replay_steps import step_lines
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation
@@ -100,6 +99,9 @@ def _origin(trace: Trace) -> str:
 
 
 def _steps(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
+    # What it takes to lay text out is loaded where it is needed.
+    from campaign.replay_steps import step_lines
+
     for line in step_lines(trace, kernel, last):
         if len(trace.ops) <= MOST_STEPS or line.startswith("  ops["):
             yield line.removeprefix("  ")

@@ -9,6 +9,7 @@ format holds to letters, digits and ``_``, in strings, too.
 
 from __future__ import annotations
 
+import errno
 import textwrap
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -254,14 +255,18 @@ def _tables(program: Program) -> Iterator[str]:
 def _told(step: Step) -> str:
     if step.skipped:
         return f"{step.op}: skipped: {step.skipped}"
-    return str(step.op) if step.expected is None else f"{step.op}: {step.expected}"
+    return str(step.op) if step.expected is None else f"{step.op}: {_errno(step.expected)}"
+
+
+def _errno(value: int) -> str:
+    return f"-{errno.errorcode[-value]}" if -value in errno.errorcode else str(value)
 
 
 def _step(step: Step, labels: dict[str, int]) -> str:
     op = step.op
     kind = op.access if op.kind is OpKind.TOUCH else op.kind.value
     by = labels.get(op.process, 0)
-    expected = "ANY" if step.expected is None else step.expected
+    expected = "ANY" if step.expected is None else _errno(step.expected)
     text, why = f'"{op}"', "0"
     if step.skipped:
         kind, why = "skip", f'"skipped: {step.skipped}"'

@@ -25,8 +25,7 @@ from report.scene import (
     VmaView,
     pointers,
 )
-from report.scene_text import span
-from report.step_words import SIGNS
+from report.scene_text import SIGNS, span
 from report.story import Change, Frame
 
 _COLOURS = {Change.NEW: "#1a7f37", Change.CHANGED: "#9a6700", Change.FREED: "#8c8c8c"}

@@ -26,8 +26,7 @@ from report.scene import (
     SlotView,
     VmaView,
 )
-from report.scene_text import Looker, mapped, places, span, swapped
-from report.step_words import SIGNS
+from report.scene_text import SIGNS, Looker, mapped, places, span, swapped
 from report.story import Change, Frame
 from report.svg_parts import CHARACTER, LINE, STYLE, Box, Point, circle, curve, line, rising, text
 

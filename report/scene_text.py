@@ -13,6 +13,10 @@ from report.scene import (
     Scene,
     VmaView,
 )
+from report.story import Change
+
+SIGNS = {Change.NEW: "+", Change.CHANGED: "~", Change.FREED: "-", None: " "}
+"""The sign of what a step did to an object; a space where it did nothing."""
 
 
 @attrs.frozen

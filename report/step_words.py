@@ -10,9 +10,6 @@ from rich.text import Text
 from report.glyphs import Glyphs
 from report.story import Change
 
-SIGNS = {Change.NEW: "+", Change.CHANGED: "~", Change.FREED: "-", None: " "}
-"""The sign of what a step did to an object; a space where it did nothing."""
-
 STYLES = {Change.NEW: "green", Change.CHANGED: "yellow", Change.FREED: "red", None: "dim"}
 """The colour of each sign; never the only difference."""
 

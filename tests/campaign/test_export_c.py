@@ -151,7 +151,7 @@ def test_every_kind_of_operation_is_run_or_says_why_not(tmp_path):
 def test_exec_goes_on_with_an_empty_address_space(tmp_path):
     """After exec the same process has nothing mapped, obeys further orders and can fork."""
     ops = (
-        *(mmap("p0", 0), write("p0", 0), fork("p0", "p1"), exec_("p1"), read("p1", 0)),
+        *(mmap("p0", 0, 2), write("p0", 0), fork("p0", "p1"), exec_("p1"), read("p1", 0)),
         *(mmap("p1", 1), write("p1", 1), fork("p1", "p2"), exit_("p1"), read("p2", 1)),
     )
     code, out, _ = execute(build(export_c(tmp_path, Trace("v6.12", ops)), COMPILERS[0]))
