@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from campaign.errors import UnavailableError
-from campaign.execute import find, known_defects
+from campaign.execute import execute, find, known_defects
 from campaign.export_graph import States, dot_text, json_text, svg_text
 from campaign.export_plan import plan_of, releases_near
 from campaign.export_report import report_of
@@ -47,7 +47,7 @@ class Export:
         if self.on is None and self.trace.finding is not None:
             return self.trace.finding
         law = self.trace.finding.law if self.trace.finding else ""
-        return recorded(find(self.kernel, self.trace.ops, law=law))
+        return recorded(execute(self.kernel, self.trace.ops, full=False).about(law))
 
 
 def _c(export: Export) -> str:

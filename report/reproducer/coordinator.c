@@ -283,12 +283,16 @@ static void open_pipes(void)
 
 static void start_first(void)
 {
+	coordinator = getpid();
+	signal(SIGUSR1, on_orphan);
 	pids[0] = fork();
 	if (pids[0] < 0)
 		cannot("fork");
 	parents[0] = COORDINATOR;
-	if (pids[0])
+	if (pids[0]) {
+		signal(SIGUSR1, SIG_DFL);
 		return;
+	}
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
@@ -305,6 +309,7 @@ static _Noreturn void go_on(char **argv)
 	exec_step = atoi(argv[3]);
 	arena = (uintptr_t)strtoull(argv[4], NULL, 16);
 	read_all = atoi(argv[5]);
+	coordinator = (pid_t)atoi(argv[6]);
 	me = a.who = atoi(argv[2]);
 	if (!write_whole(ANSWERS_IN, &a, sizeof(a)))
 		_exit(0);
@@ -350,7 +355,7 @@ static int run(void)
 int main(int argc, char **argv)
 {
 	page_size = (unsigned long)sysconf(_SC_PAGESIZE);
-	if (argc == 6 && !strcmp(argv[1], "--go-on"))
+	if (argc == 7 && !strcmp(argv[1], "--go-on"))
 		go_on(argv);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--read-all")) {

@@ -2,6 +2,7 @@
 /* A labelled process: it does what it is told, and compares its memory when asked. */
 
 static int me, next_change, exec_step = -1;
+static pid_t coordinator;
 static unsigned int number_at[PAGES]; /* what it must read, by page */
 static unsigned char protection_at[PAGES];
 static struct {
@@ -14,6 +15,15 @@ static void on_fault(int sig)
 {
 	(void)sig;
 	siglongjmp(fault, 1);
+}
+
+/* The parent has died: either as the history has it, and this is now the coordinator's child, or
+ * because the coordinator is gone. */
+static void on_orphan(int sig)
+{
+	(void)sig;
+	if (getppid() != coordinator)
+		_exit(0);
 }
 
 static char *address(unsigned int page)
@@ -190,6 +200,7 @@ static void become(int label)
 {
 	me = label;
 	alarm(TIME_LIMIT + 10);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
 	memset(number_at, 0, sizeof(number_at));
 	memset(protection_at, 0, sizeof(protection_at));
 	for (int i = 0; i < PINS; i++)
@@ -209,15 +220,17 @@ static long fork_label(int child)
 /* Another image of this program: it goes on where this one was. */
 static long exec_label(int step)
 {
-	static char number[4][32];
+	static char number[5][32];
 	char program[] = "/proc/self/exe", option[] = "--go-on";
-	char *argv[] = { program, option, number[0], number[1], number[2], number[3], NULL };
+	char *argv[] = { program,   option,    number[0], number[1],
+			 number[2], number[3], number[4], NULL };
 	char *envp[] = { NULL };
 
 	snprintf(number[0], sizeof(number[0]), "%d", me);
 	snprintf(number[1], sizeof(number[1]), "%d", step);
 	snprintf(number[2], sizeof(number[2]), "%lx", (unsigned long)arena);
 	snprintf(number[3], sizeof(number[3]), "%d", read_all);
+	snprintf(number[4], sizeof(number[4]), "%d", (int)coordinator);
 	execve(program, argv, envp);
 	return -errno;
 }
@@ -362,6 +375,7 @@ static _Noreturn void serve(void)
 {
 	struct order order;
 
+	signal(SIGUSR1, on_orphan);
 	signal(SIGSEGV, on_fault);
 	signal(SIGBUS, on_fault);
 	for (;;) {

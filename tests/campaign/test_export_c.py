@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -218,16 +219,43 @@ def test_a_history_of_nothing_is_nothing_proved(tmp_path):
 @needs_a_compiler
 def test_too_little_time_is_said_and_leaves_no_process(tmp_path):
     """Past the time limit a program ends its processes, says so and exits with code 2."""
-    file = export_c(tmp_path, Trace("v6.12", FAMILY))
-    slow = file.read_text().replace("#define TIME_LIMIT 300", "#define TIME_LIMIT 1")
-    slow = first(slow, r"case READ:\n", "case READ:\n\t\tpause();\n")
-    file.write_text(slow)
-    program = build(file, COMPILERS[0])
+    program = build(halting(tmp_path, 1), COMPILERS[0])
     code, _, err = execute(program)
     assert code == 2
     assert "time limit" in err
-    running = [path.name for path in Path("/proc").glob("[0-9]*") if _is(path, program)]
-    assert running == []
+    assert running(program) == []
+
+
+@needs_a_compiler
+def test_no_process_outlives_the_coordinator(tmp_path):
+    """If the coordinator is killed all others end, even one that is stuck in a call."""
+    program = build(halting(tmp_path, 60), COMPILERS[0])
+    with subprocess.Popen([program], stdout=subprocess.PIPE) as coordinator:
+        assert soon(lambda: len(running(program)) == 3)
+        coordinator.kill()
+    assert soon(lambda: running(program) == [])
+
+
+def halting(tmp_path, limit):
+    """A program of three processes, one of which never comes back from a read."""
+    file = export_c(tmp_path, Trace("v6.12", FAMILY))
+    text = file.read_text().replace("#define TIME_LIMIT 300", f"#define TIME_LIMIT {limit}")
+    file.write_text(first(text, r"case READ:\n", "case READ:\n\t\tpause();\n"))
+    return file
+
+
+def soon(is_so):
+    """Whether something is so within some seconds."""
+    for _ in range(200):
+        if is_so():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def running(program):
+    """Process ids of those that run a program."""
+    return [path.name for path in Path("/proc").glob("[0-9]*") if _is(path, program)]
 
 
 def _is(process, program):
