@@ -263,6 +263,7 @@ class Campaign:
                 also_met=tuple(self._other(found.case, slip) for slip in result.slips),
                 remark=found.is_remark,
                 replay_on=self.plan.replay_on,
+                argument=result.argument,
             )
         )
 

@@ -173,6 +173,7 @@ class BrokenLaw:
     def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
         """Return a finding on a kernel with what is known about it."""
         law = _LAWS.get(finding.law)
+        defects = known_defects(kernel, finding.law)
         return cls(
             bucket=finding.bucket,
             law=finding.law,
@@ -182,10 +183,7 @@ class BrokenLaw:
             op=finding.op_kind,
             step=finding.step,
             message=finding.message,
-            known=tuple(
-                KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in)
-                for d in known_defects(kernel, finding.law)
-            ),
+            known=tuple(KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in) for d in defects),
             contention=finding.contention,
         )
 
@@ -235,6 +233,7 @@ class Shrunk(Event):
         remark: Whether it is of a documented law and fails nothing.
         shortest_in: The scope in which no shorter history has the finding; empty if unknown.
         replay_on: What to run the trace on; empty if the trace says it.
+        argument: The finding as an argument, a sentence each.
     """
 
     name = "shrunk"
@@ -249,6 +248,7 @@ class Shrunk(Event):
     remark: bool = False
     shortest_in: str = ""
     replay_on: str = ""
+    argument: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -75,6 +75,7 @@ class ShortestFound(Event):
         ops: The history.
         file: Where the trace is, or None if it could not be written.
         remark: Whether it is a documented law that fails nothing without ``--strict``.
+        argument: The finding as an argument, a sentence each.
     """
 
     name = "shortest-found"
@@ -82,6 +83,7 @@ class ShortestFound(Event):
     ops: tuple[Op, ...]
     file: str | None
     remark: bool = False
+    argument: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -169,6 +171,7 @@ def _found(event: ShortestFound) -> list[str]:
         f"{what:10}{event.finding.bucket}: {count} operations; none in the scope is shorter",
         *[f"  {line}" for line in broken_law(event.finding)],
         *[f"  {line}" for line in numbered(event.ops)],
+        *[f"  {line}" for line in event.argument],
     ]
     if event.file is None:
         return [*lines, "  not saved"]

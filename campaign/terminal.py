@@ -142,6 +142,7 @@ def _shrunk(event: Shrunk) -> list[str]:
         lines.append(f"  shortest  no shorter history has it in the scope: {event.shortest_in}")
     lines += [f"  {line}" for line in broken_law(event.finding)]
     lines += [f"  {line}" for line in numbered(event.ops)]
+    lines += [f"  {line}" for line in event.argument]
     lines += [
         f"  also met  {other.bucket} ({count(other.operations, 'operation')}); {_saved(other.file)}"
         for other in event.also_met

@@ -102,6 +102,13 @@ def test_a_shrunk_finding_in_full():
     ]
 
 
+def test_a_shrunk_finding_as_an_argument():
+    """Where a finding comes with an argument, it follows the operations."""
+    lines = lines_of(attrs.evolve(SHRUNK, argument=("Let p0 exit.", "Contradiction: no.")))
+    at = lines.index("    6  p4 = fork(p3)")
+    assert lines[at + 1 : at + 3] == ["  Let p0 exit.", "  Contradiction: no."]
+
+
 def test_a_finding_that_was_not_saved_or_not_shrunk():
     """Without a file there is nothing to replay, and an early end is said with its reason."""
     shown = text_of(attrs.evolve(SHRUNK, file=None, stopped="interrupted"))
