@@ -30,7 +30,7 @@ class Glyphs:
     points: str
 
 
-PRETTY = Glyphs(arrow="→", more="…", times="×", points="←")  # noqa: RUF001
+PRETTY = Glyphs(arrow="→", more="…", times="×", points="←")
 PLAIN = Glyphs(arrow="->", more="...", times="x", points="<-")
 
 
