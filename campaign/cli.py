@@ -29,6 +29,7 @@ from campaign import (
     matrix,
     power_command,
     replay,
+    report_command,
     shrink_command,
     tree_command,
 )
@@ -51,6 +52,7 @@ _COMMANDS = (
     conform,
     matrix,
     coverage,
+    report_command,
     check,
     keep_command,
     export_command,

@@ -10,6 +10,7 @@ import attrs
 
 from campaign.errors import UnavailableError
 from campaign.execute import execute, find, known_defects
+from campaign.export_graph import States, dot_text, json_text, svg_text
 from campaign.export_plan import plan_of, releases_near
 from campaign.export_report import report_of
 from campaign.observe import missing_ops
@@ -31,12 +32,14 @@ class Export:
         trace: The trace.
         kernel: The kernel that it is about.
         on: The kernel that the command line names instead of the trace's own, or None.
+        shown: Which states a form shows that shows states.
     """
 
     name: str
     trace: Trace
     kernel: Kernel
     on: Kernel | None
+    shown: States
 
     @property
     def finding(self) -> RecordedFinding | None:
@@ -97,6 +100,18 @@ def _markdown(export: Export) -> str:
     return markdown_report(report_of(export.trace, export.kernel, export.finding, export.name))
 
 
+def _dot(export: Export) -> str:
+    return dot_text(export.trace, export.kernel, export.shown)
+
+
+def _svg(export: Export) -> str:
+    return svg_text(export.trace, export.kernel, export.shown)
+
+
+def _json(export: Export) -> str:
+    return json_text(export.trace, export.kernel, export.shown)
+
+
 @attrs.frozen
 class Form:
     """Something to export to.
@@ -104,27 +119,35 @@ class Form:
     Attributes:
         about: What it is, in a few words.
         text: Returns the file's text.
+        has_states: Whether it shows states, one or all.
     """
 
     about: str
     text: Callable[[Export], str]
+    has_states: bool = False
 
 
 FORMS = {
     "c": Form("a program for a real Linux, one process per label, compared with the model", _c),
     "pytest": Form("a test that runs in this repository as it is", _pytest),
     "markdown": Form("a report for a mail or an issue", _markdown),
+    "dot": Form(
+        "a state as a graph for Graphviz; --all: a digraph for each", _dot, has_states=True
+    ),
+    "svg": Form("a state as a picture; --all: one below the other", _svg, has_states=True),
+    "json": Form("a state with calls and changes, anonvma-scene/1", _json, has_states=True),
 }
 """What there is to export to, by the name on the command line."""
 
 
-def export(path: str, form: Form, on: Kernel | None) -> str:
+def export(path: str, form: Form, on: Kernel | None, shown: States) -> str:
     """Return a trace file in another form.
 
     Args:
         path: The trace file.
         form: To what.
         on: A kernel instead of the one that the trace names, or None.
+        shown: Which states, for a form that shows states.
 
     Raises:
         TraceError: It is no trace.
@@ -137,4 +160,4 @@ def export(path: str, form: Form, on: Kernel | None) -> str:
     if missing:
         msg = f"{where}: {kernel.name} cannot run it: {'; '.join(map(str, missing))}"
         raise UnavailableError(msg)
-    return form.text(Export(printable(Path(path).name), trace, kernel, on))
+    return form.text(Export(printable(Path(path).name), trace, kernel, on, shown))

@@ -12,7 +12,7 @@ import attrs
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
 from campaign.observe import Observed, observe
-from campaign.replay import Outcome, detail, replay, step_lines
+from campaign.replay import Outcome, detail, replay
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation
@@ -102,6 +102,9 @@ def _origin(trace: Trace) -> str:
 
 def _steps(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
     if len(trace.ops) <= MOST_STEPS:
+        # What it takes to lay text out is loaded where it is needed.
+        from campaign.replay_steps import step_lines
+
         yield from (line.removeprefix("  ") for line in step_lines(trace, kernel, last))
         return
     ops = trace.ops[: last + 1]

@@ -47,7 +47,7 @@ def test_an_unknown_form_is_one_line_with_those_there_are(capsys, double):
     """--as names what there is if it does not know a form."""
     code, out, err = run(capsys, double, "--as", "kunit")
     assert (code, out) == (2, "")
-    assert err == "anonvma: --as kunit: there are c, pytest, markdown\n"
+    assert err == "anonvma: --as kunit: there are c, pytest, markdown, dot, svg, json\n"
 
 
 @pytest.mark.parametrize("form", ["c", "pytest", "markdown"])

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A trace run on a model kernel for showing: every operation with what it did, under the laws."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from campaign.call_record import CallRecord
+from campaign.events import BrokenLaw
+from campaign.execute import Finding, finding_of
+from invariants import Checker
+from model.errors import ModelViolation
+from model.kernels import Kernel
+from model.structs import NOTHING
+from report.calls import folded
+from report.scene import Names, Scene, scene_of
+from report.story import Broken, Change, Frame, changed, fields_in, ghosts, named_in
+from strategies.ops import Op, OpKind
+from subjects.compare import not_compared
+from subjects.model import ModelSubject
+from subjects.state import State, state_of
+
+_NOTHING_DONE = {
+    OpKind.FORK: ", or its child's label is taken",
+    OpKind.SWAP_OUT: ", or no anonymous page is mapped there",
+    OpKind.PIN: ", or it holds a pin there",
+    OpKind.UNPIN: ", or it holds no pin there",
+    OpKind.GET: ", or no anonymous page is mapped there, or a reference is held",
+    OpKind.MIGRATE: ", or no anonymous page is mapped there",
+}
+
+
+@attrs.frozen
+class Told:
+    """A frame, and what it is compared by.
+
+    Attributes:
+        frame: The frame.
+        value: What the operation returned; None for a recorded no-op.
+        state: The World up to renaming; None where it is broken.
+        absent: Fields of a state that the kernel does not have.
+    """
+
+    frame: Frame
+    value: int | None
+    state: State | None
+    absent: tuple[str, ...]
+
+
+def story(
+    kernel: Kernel, ops: Sequence[Op], *, law: str = "", strict: bool = False
+) -> Iterator[Told]:
+    """Yield the World before the first operation and after each, up to the first finding.
+
+    Args:
+        kernel: Where.
+        ops: What.
+        law: Id of a documented law that counts as any other does.
+        strict: Whether all of them do.
+    """
+    subject, names = ModelSubject(kernel), Names()
+    checker = Checker(kernel, strict=strict)
+    checker.attach(subject.world)
+    scene = scene_of(subject.world, names)
+    gone: Scene = {}
+    start = Frame(-1, "", "", "", (), scene, {}, dict.fromkeys(scene, Change.NEW))
+    absent = not_compared(kernel)
+    yield Told(start, None, _state(subject), absent)
+    for step, op in enumerate(ops):
+        known = len(checker.remarks)
+        value, violation, record = _run(subject, checker, op)
+        before, scene = scene, scene_of(subject.world, names)
+        changes = changed(before, scene)
+        freed = [each for each, change in changes.items() if change is Change.FREED]
+        gone.update((each, before[each]) for each in freed)
+        remarks = [(each, each.law != law) for each in checker.remarks[known:]]
+        found = [*remarks, *([(violation, False)] if violation else [])]
+        frame = Frame(
+            step=step,
+            operation=str(op),
+            process=op.process,
+            returned="stopped inside" if record.is_stopped else result_text(op, value),
+            calls=folded(record.calls.calls),
+            scene=scene,
+            ghosts=ghosts(gone, scene, freed),
+            changes=changes,
+            broken=tuple(
+                _broken(kernel, finding_of(kernel, each, op, step), scene, is_remark=is_remark)
+                for each, is_remark in found
+            ),
+            is_noop=value is None and not record.is_stopped,
+        )
+        yield Told(frame, value, _state(subject), absent)
+        if any(not is_remark for _, is_remark in found):
+            return
+
+
+@attrs.define
+class _Record:
+    calls: CallRecord
+    is_stopped: bool = False
+
+
+def _run(
+    subject: ModelSubject, checker: Checker, op: Op
+) -> tuple[int | None, ModelViolation | None, _Record]:
+    record = _Record(CallRecord(subject.world))
+    try:
+        with record.calls:
+            value = subject.apply(op)
+    except ModelViolation as violation:
+        record.is_stopped = True
+        return None, violation, record
+    try:
+        if value is not None:
+            checker.full(subject.world)
+    except ModelViolation as violation:
+        return value, violation, record
+    return value, None, record
+
+
+def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) -> Broken:
+    law = BrokenLaw.of(kernel, finding)
+    objects = named_in(law.message)
+    return Broken(
+        law=law.law,
+        kind=law.kind,
+        statement=law.statement,
+        clause=law.clause,
+        message=law.message,
+        objects=objects,
+        fields=fields_in(law.message, [scene[each] for each in objects if each in scene]),
+        is_remark=is_remark,
+        known=tuple(
+            f"{each.cve + ', ' if each.cve else ''}{each.id}: {each.title}; "
+            f"fixed by {each.fix} in {each.fixed_in}"
+            for each in law.known
+        ),
+    )
+
+
+def _state(subject: ModelSubject) -> State | None:
+    # A World in which something freed can be reached has no form up to renaming.
+    try:
+        return state_of(subject.world)
+    except (ModelViolation, AttributeError):
+        return None
+
+
+def result_text(op: Op, value: int | None) -> str:
+    """Return what a person is told of what an operation returned."""
+    if value is None:
+        if op.kind is OpKind.PUT:
+            return "nothing done: no reference is held"
+        return f"nothing done: no such process{_NOTHING_DONE.get(op.kind, '')}"
+    if value == NOTHING:
+        return "nothing"
+    if value < 0:
+        return f"-{errno.errorcode.get(-value, str(-value))}"
+    reads = op.kind is OpKind.TOUCH and op.access == "read"
+    return f"found {value}" if reads else str(value)
+
+
+def first_difference(one: Sequence[Told], other: Sequence[Told]) -> int | None:
+    """Return the index of the first step after which two kernels differ, up to renaming.
+
+    They differ in what an operation returned, in what exists, or in whether a law is broken.
+    What one of the kernels does not have (counters, PG_anon_exclusive) is not compared.
+    """
+    for mine, theirs in zip(one, other, strict=False):
+        if mine.value != theirs.value or _laws(mine) != _laws(theirs):
+            return mine.frame.step
+        if _differ(mine, theirs):
+            return mine.frame.step
+    if len(one) != len(other):
+        return min(one, other, key=len)[-1].frame.step
+    return None
+
+
+def _laws(told: Told) -> tuple[tuple[str, str], ...]:
+    return tuple((each.law, each.clause) for each in told.frame.broken if not each.is_remark)
+
+
+def _differ(mine: Told, theirs: Told) -> bool:
+    if mine.state is None or theirs.state is None:
+        return mine.state is not theirs.state
+    absent = {*mine.absent, *theirs.absent}
+    return bool(_without(mine.state, absent) != _without(theirs.state, absent))
+
+
+def _without(value: Any, fields: set[str]) -> Any:  # noqa: ANN401 - a JSON value
+    if not isinstance(value, dict):
+        return value
+    return {key: _without(each, fields) for key, each in value.items() if key not in fields}
