@@ -28,6 +28,7 @@ from campaign import (
     matrix,
     power_command,
     replay,
+    show,
     shrink_command,
     tree_command,
 )
@@ -46,6 +47,7 @@ _COMMANDS = (
     fuzz,
     explore_command,
     replay,
+    show,
     shrink_command,
     conform,
     matrix,
