@@ -89,7 +89,9 @@ def _recorded_elsewhere(trace: Trace, shown: Sequence[History]) -> str:
     laws = [broken.law for each in shown for broken in each.frames[-1].broken]
     if trace.finding.law in laws:
         return ""
-    return f"{trace.finding.law}, ops[{trace.finding.step}], {trace.kernel}: {trace.finding.message}"
+    return (
+        f"{trace.finding.law}, ops[{trace.finding.step}], {trace.kernel}: {trace.finding.message}"
+    )
 
 
 def _names(names: Sequence[str]) -> list[str]:

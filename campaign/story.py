@@ -17,8 +17,18 @@ from model.errors import ModelViolation
 from model.kernels import Kernel
 from model.structs import NOTHING
 from report.calls import folded
-from report.scene import Names, Scene, scene_of
-from report.story import Broken, Change, Frame, changed, fields_in, ghosts, named_in
+from report.scene import MmView, Names, Scene, scene_of
+from report.story import (
+    Broken,
+    Change,
+    Frame,
+    addresses_in,
+    changed,
+    fields_in,
+    ghosts,
+    named_in,
+    processes_in,
+)
 from strategies.ops import Op, OpKind
 from subjects.compare import not_compared
 from subjects.model import ModelSubject
@@ -126,6 +136,7 @@ def _run(
 def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) -> Broken:
     law = BrokenLaw.of(kernel, finding)
     objects = named_in(law.message)
+    subjects = {view.label for view in scene.values() if isinstance(view, MmView)}
     return Broken(
         law=law.law,
         kind=law.kind,
@@ -134,6 +145,8 @@ def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) 
         message=law.message,
         objects=objects,
         fields=fields_in(law.message, [scene[each] for each in objects if each in scene]),
+        processes=processes_in(law.message, subjects),
+        addresses=addresses_in(law.message),
         is_remark=is_remark,
         known=tuple(
             f"{each.cve + ', ' if each.cve else ''}{each.id}: {each.title}; "

@@ -16,9 +16,19 @@ import attrs
 
 from report.layout_axis import Axis
 from report.layout_slots import Life, columns, depths, first_free, lives_of
-from report.scene import AnonVmaView, MmView, PageView, ReferenceView, Scene, SlotView, View, VmaView
+from report.scene import (
+    AnonVmaView,
+    LinkView,
+    MmView,
+    PageView,
+    ReferenceView,
+    Scene,
+    SlotView,
+    View,
+    VmaView,
+)
 
-MARGIN = 10
+MARGIN = 14
 LABEL = 46
 """How wide the names of processes are, left of the axis."""
 BOX = 136
@@ -26,7 +36,7 @@ COLUMN = 150
 TO_GRID = 64
 """Between the axis and the first column."""
 CARD = 46
-CARDS = 54
+CARDS = 60
 """Height of a page, and from one row of pages to the next."""
 CHANNEL = 14
 """Below the pages: for pointers to other columns."""
@@ -41,6 +51,8 @@ LANE = 5
 """Between a lane's edge and its rows."""
 TICKS = 24
 """The axis, above the lanes."""
+FEW_ROWS = 3
+"""Up to so many VMAs, each of a process's has a row that no other gets."""
 LIKED_ROWS = 3
 """Rows of pages before they spread to other columns."""
 
@@ -81,6 +93,7 @@ class Layout:
         lanes: From top to bottom.
         lane_of: Index of each process's lane, by label.
         rows: Where the row of each VMA begins, its top.
+        strangers: VMAs that were freed before anybody saw them, in a lane below all others.
         columns: Left edge and top of each anon_vma's box.
         cards: Left edge and top of each page and each reference from outside.
         slots: Left edge and top of each swap slot.
@@ -95,6 +108,7 @@ class Layout:
     lanes: tuple[Lane, ...]
     lane_of: dict[str, int]
     rows: dict[str, float]
+    strangers: tuple[str, ...]
     columns: dict[str, tuple[float, float]]
     cards: dict[str, tuple[float, float]]
     slots: dict[str, tuple[float, float]]
@@ -150,13 +164,14 @@ def layout_of(drawn: Sequence[Scene], axis: Axis) -> Layout:
     depth = depths(parents)
     step = min(STEP, STEPS / max([1, *depth.values()]))
     ticks = tree + step * max(depth.values(), default=0) + lines * LINE + 9 + CHANNEL
-    lane_of, lanes, rows = _lanes(drawn, first, lives, ticks + TICKS)
+    lane_of, lanes, rows, strangers = _lanes(drawn, first, lives, ticks + TICKS)
     widest = max([0, *column_of.values(), *(column for column, _ in cards.values())])
     return Layout(
         axis=axis,
         lanes=tuple(lanes),
         lane_of=lane_of,
         rows=rows,
+        strangers=tuple(strangers),
         columns={
             each: (left + place * COLUMN, round(tree + depth[each] * step, 1))
             for each, place in column_of.items()
@@ -226,22 +241,37 @@ def _nearest(
 
 def _lanes(
     drawn: Sequence[Scene], first: Mapping[str, View], lives: Mapping[str, Life], top: float
-) -> tuple[dict[str, int], list[Lane], dict[str, float]]:
+) -> tuple[dict[str, int], list[Lane], dict[str, float], list[str]]:
     lane_of = first_free(lives_of(map(_processes, drawn)))
-    in_lane: dict[int, dict[str, Life]] = {}
+    of_process: dict[str, dict[str, Life]] = {label: {} for label in lane_of}
     for view in sorted(
         (view for view in first.values() if isinstance(view, VmaView)),
         key=lambda view: (lives[view.id].first, view.start),
     ):
-        in_lane.setdefault(lane_of[view.process], {})[view.id] = lives[view.id]
-    lanes, rows, y = [], {}, top
-    for lane in range(max(lane_of.values(), default=-1) + 1):
-        places = first_free(in_lane.get(lane, {}), plenty=3)
-        count = max(places.values(), default=0) + 1
-        rows.update((each, y + LANE + place * ROW) for each, place in places.items())
+        of_process[view.process][view.id] = lives[view.id]
+    places = {label: first_free(vmas, plenty=FEW_ROWS) for label, vmas in of_process.items()}
+    counts = [1] * (max(lane_of.values(), default=-1) + 1)
+    for label, lane in lane_of.items():
+        counts[lane] = max([counts[lane], *(place + 1 for place in places[label].values())])
+    strangers = _strangers(first)
+    counts += [len(strangers)] if strangers else []
+    lanes, y = [], top
+    for count in counts:
         lanes.append(Lane(y, count * ROW + 2 * LANE))
         y += lanes[-1].height
-    return lane_of, lanes, rows
+    rows = {
+        each: lanes[lane_of[label]].y + LANE + place * ROW
+        for label, of_label in places.items()
+        for each, place in of_label.items()
+    }
+    rows |= {each: lanes[-1].y + LANE + place * ROW for place, each in enumerate(strangers)}
+    return lane_of, lanes, rows, strangers
+
+
+def _strangers(first: Mapping[str, View]) -> list[str]:
+    # VMAs that links lead to and that nobody ever saw: made and freed in one operation.
+    named = [view.vma for view in first.values() if isinstance(view, LinkView)]
+    return [each for each in dict.fromkeys(named) if each is not None and each not in first]
 
 
 def _processes(scene: Scene) -> list[str]:

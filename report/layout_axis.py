@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 
 import attrs
 
@@ -69,16 +70,16 @@ def axis_of(scenes: Iterable[Scene], left: float) -> Axis:
                 used.update(entry.address for entry in view.swapped)
                 used.update(pin.address for pin in view.pins)
     ranges.update((page, page + 1) for page in used)
-    return _drawn(sorted(ranges) or [(0, 1)], used, left)
+    return _drawn(sorted(ranges) or [(0, 1)], left)
 
 
-def _drawn(ranges: list[tuple[int, int]], used: set[int], left: float) -> Axis:
+def _drawn(ranges: list[tuple[int, int]], left: float) -> Axis:
     mapped = _united(ranges)
     is_to_scale = sum(end - start for start, end in mapped) <= MOST_TO_SCALE
     edges = sorted({edge for pair in ranges for edge in pair})
     if is_to_scale:
         edges = [page for start, end in mapped for page in range(start, end + 1)]
-    pieces = list(zip(edges, edges[1:], strict=False))
+    pieces = list(pairwise(edges))
     starts = [start for start, _ in mapped]
     weights = {
         piece: _weight(piece, mapped[bisect_right(starts, piece[0]) - 1]) for piece in pieces

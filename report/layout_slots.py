@@ -71,13 +71,13 @@ def in_preorder(parents: Mapping[str, str | None]) -> list[str]:
 
 
 def _parent(node: str, parents: Mapping[str, str | None]) -> str | None:
-    seen, at = {node}, parents[node]
-    while at in parents:
+    parent = at = parents[node]
+    seen = {node}
+    while at is not None and at in parents:
         if at in seen:
             return None
         seen.add(at)
         at = parents[at]
-    parent = parents[node]
     return parent if parent in parents else None
 
 

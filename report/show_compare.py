@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from report.scene import MmView, VmaView, View, pointers
+from report.scene import MmView, View, VmaView, pointers
 from report.show_data import view_json
 from report.story import Frame
 
@@ -70,8 +70,7 @@ def _unlike(mine: _Forms, theirs: _Forms) -> list[str]:
 
 def _forms(frame: Frame, births: Births, absent: frozenset[str]) -> _Forms:
     return {
-        births.keys[each]: (each, _form(view, births, absent))
-        for each, view in frame.scene.items()
+        births.keys[each]: (each, _form(view, births, absent)) for each, view in frame.scene.items()
     }
 
 

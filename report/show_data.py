@@ -15,7 +15,7 @@ import attrs
 
 from report.calls import Call
 from report.layout import Layout
-from report.scene import Scene, View
+from report.scene import Pin, Pte, Scene, SwapPte, View
 from report.story import Broken, Frame
 
 Json = dict[str, Any]
@@ -44,8 +44,8 @@ def view_json(view: View) -> Json:
 def _value(value: object) -> Any:  # noqa: ANN401 - a JSON value
     if isinstance(value, tuple):
         return [_value(each) for each in value]
-    if attrs.has(type(value)):
-        return [_value(each) for each in attrs.astuple(value, recurse=False)]  # type: ignore[call-overload]
+    if isinstance(value, Pte | SwapPte | Pin):
+        return list(attrs.astuple(value))
     return value
 
 
@@ -80,7 +80,7 @@ def calls_json(calls: Sequence[Call], texts: Texts) -> list[list[Any]]:
             call.times,
             inside,
         ]
-        plain = [None, None, "", 0, 1, []]
+        plain: list[Any] = [None, None, "", 0, 1, []]
         while parts[-1] == plain[len(parts) - 1]:
             parts.pop()
         made.append(parts)
@@ -124,6 +124,7 @@ def layout_json(layout: Layout) -> Json:
         "lanes": [[lane.y, lane.height] for lane in layout.lanes],
         "laneOf": layout.lane_of,
         "rows": layout.rows,
+        "strangers": layout.strangers,
         "columns": layout.columns,
         "cards": layout.cards,
         "slots": layout.slots,
@@ -154,4 +155,3 @@ def world_json(
 def drawn_in(frames: Sequence[Frame]) -> list[Scene]:
     """Return for each frame all that is drawn: what exists, and the ghosts."""
     return [{**frame.ghosts, **frame.scene} for frame in frames]
-

@@ -11,18 +11,16 @@ import attrs
 
 from report.layout import LABEL, MARGIN, layout_of
 from report.layout_axis import axis_of
-from report.page import Words, attributes, document, element, part
+from report.page import document, element, part
 from report.scene import Scene
+from report.show_body import WORDS, bar, side
 from report.show_data import Json, Texts, drawn_in, frame_json, scene_json, world_json
 from report.show_limits import Crowd, crowd_of
 from report.show_steps import steps_html
-from report.show_text import SHOW_TEXT
 from report.story import Frame
 
 MOST_BYTES = 4_000_000
 """What the steps of a page may take up; the whole page stays below 5 MB."""
-
-_WORDS = Words(SHOW_TEXT)
 
 _SCRIPTS = (
     "show_theme",
@@ -35,6 +33,8 @@ _SCRIPTS = (
     "show_lines",
     "show_picture",
     "show_panels",
+    "show_fit",
+    "show_list",
     "show_app",
 )
 
@@ -114,7 +114,7 @@ def show_page(about: About, histories: Sequence[History]) -> str:
     }
     names = " · ".join(history.name for history in histories)
     return document(
-        _WORDS,
+        WORDS,
         ("title", about.title, names),
         _body(about, shown, crowds),
         style=part("assets/show.css"),
@@ -164,8 +164,8 @@ def _body(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) -
         [
             *_about(about, histories, crowds),
             '<div class="show" id="show">',
-            _side(),
-            f'<div class="main">{_bar()}<div class="panes" id="panes"></div></div>',
+            side(),
+            f'<div class="main">{bar()}<div class="panes" id="panes"></div></div>',
             "</div>",
             '<p class="visually-hidden" id="live" role="status" aria-live="polite"></p>',
             _without_script(histories),
@@ -176,7 +176,7 @@ def _body(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) -
 def _about(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) -> list[str]:
     parts = [element("p", about.note, class_="about")] if about.note else []
     if about.recorded:
-        parts.append(_WORDS.said("p", "recorded", about.recorded, class_="about"))
+        parts.append(WORDS.said("p", "recorded", about.recorded, class_="about"))
     first = min(history.frames[0].step for history in histories)
     last = max(history.frames[-1].step for history in histories)
     is_found = any(history.finding is not None for history in histories)
@@ -192,95 +192,11 @@ def _about(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) 
 
 
 def _note(key: str, *args: object) -> str:
-    return _WORDS.said("p", key, *args, class_="about note")
-
-
-def _side() -> str:
-    return "".join(
-        [
-            '<div class="side">',
-            _panel("operations", '<ol class="steps" id="steps"></ol>'),
-            _panel("calls", '<div id="calls"></div>'),
-            _panel("details", f'<div id="details"></div>{_legend()}'),
-            "</div>",
-        ]
-    )
-
-
-def _panel(key: str, contents: str) -> str:
-    scroll = f'<div class="scroll" tabindex="0" role="region"{_WORDS.label(key)}>{contents}</div>'
-    return f'<section class="panel of-{key}">{_WORDS.said("h2", key)}{scroll}</section>'
-
-
-_SIGNS = (
-    ("sign-link", '<g class="thing avc"><circle cx="19" cy="11" r="9"/><text x="15.7" y="15">2</text></g>'),
-    ("sign-own", '<g class="thing avc own"><circle cx="19" cy="11" r="9"/><text x="15.7" y="15" class="order">1</text></g>'),
-    ("sign-chain", '<g class="wire"><path class="chain" d="M1 11H37"/></g>'),
-    ("sign-tree", '<g class="wire"><path class="tree" d="M19 0V22"/></g>'),
-    ("sign-parent", '<g class="parent"><path d="M36 20V8H6"/><path class="tip" d="M4 8l7 -4v8z"/></g>'),
-    ("sign-mapping", '<g class="mapping"><path d="M2 11H30"/><path class="tip" d="M37 11l-7 -4v8z"/></g>'),
-    ("sign-new", "+"),
-    ("sign-changed", "Δ"),
-    ("sign-freed", "†"),
-    ("sign-broken", "✗"),
-    ("sign-other", "≠"),
-)  # fmt: skip
-_BADGES = {"+": "is-new", "Δ": "is-changed", "†": "is-freed", "✗": "is-broken", "≠": "is-other"}
-
-
-def _legend() -> str:
-    rows = []
-    for key, drawing in _SIGNS:
-        if drawing in _BADGES:
-            drawing = (
-                f'<g class="badge {_BADGES[drawing]}"><rect x="11" y="3" width="16" height="16" rx="3"/>'
-                f'<text x="15.2" y="15.5" font-size="12">{drawing}</text></g>'
-            )
-        sign = f'<svg class="picture" viewBox="0 0 38 22" aria-hidden="true" font-size="11">{drawing}</svg>'
-        rows.append(f"<dt>{sign}</dt>{_WORDS.said('dd', key)}")
-    parts = [
-        _WORDS.said("p", "details-hint"),
-        _WORDS.said("h3", "legend"),
-        f"<dl>{''.join(rows)}</dl>",
-        _WORDS.said("p", "keys", class_="keys"),
-    ]
-    return f'<div id="legend" class="legend">{"".join(parts)}</div>'
-
-
-def _button(identifier: str, sign: str, key: str) -> str:
-    plain = attributes(type="button", id=identifier)
-    return f"<button{plain}{_WORDS.title(key)}{_WORDS.label(key)}>{sign}</button>"
-
-
-def _bar() -> str:
-    themes = "".join(
-        _WORDS.said("option", f"theme-{each}", value=each) for each in ("auto", "light", "dark")
-    )
-    slider = f'<input type="range" id="slider" step="1"{_WORDS.label("slider")}>'
-    return "".join(
-        [
-            f'<div class="bar" role="group"{_WORDS.label("controls")}>',
-            _button("start", "|◀", "to-start"),
-            _button("back", "◀", "to-back"),
-            _WORDS.said("button", "play", type="button", id="play"),
-            _button("next", "▶", "to-next"),
-            _button("end", "▶|", "to-end"),
-            '<span class="count" id="count"></span>',
-            f'<span class="slide">{slider}<span class="marks" id="marks"></span></span>',
-            _WORDS.said("button", "to-finding", type="button", id="to-finding", class_="jump"),
-            _WORDS.said(
-                "button", "to-difference", type="button", id="to-difference", class_="jump other"
-            ),
-            f'<label id="compare-with">{_WORDS.said("span", "compare")} '
-            '<select id="compare"></select></label>',
-            f'<label>{_WORDS.said("span", "theme")} <select id="theme">{themes}</select></label>',
-            "</div>",
-        ]
-    )
+    return WORDS.said("p", key, *args, class_="about note")
 
 
 def _without_script(histories: Sequence[History]) -> str:
     told = [steps_html(history.name, history.base, history.frames) for history in histories]
     hidden = "<style>#show{display:none}</style>"
-    said = _WORDS.said("p", "without-script")
+    said = WORDS.said("p", "without-script")
     return f"<noscript>{hidden}{said}{''.join(told)}</noscript>"

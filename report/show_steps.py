@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from report.page import element
-from report.scene import Scene, View
+from report.scene import Pin, Pte, Scene, SwapPte, View
 from report.story import Change, Frame
 
 MOST_STEPS = 200
@@ -70,6 +70,6 @@ def _values(view: View) -> Iterator[tuple[str, object]]:
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(map(_text, value)) or "none"
-    if attrs.has(type(value)):
-        return ":".join(map(_text, attrs.astuple(value, recurse=False)))  # type: ignore[arg-type]
+    if isinstance(value, Pte | SwapPte | Pin):
+        return ":".join(map(_text, attrs.astuple(value)))
     return "NULL" if value is None else str(value)

@@ -24,9 +24,9 @@ SHOW_TEXT: Texts = {
     "calls": ("Kernel functions in this step", "本步骤中的内核函数"),
     "details": ("Object", "对象"),
     "details-hint": (
-        "Point at an object to see what belongs to it; click it to keep it and read its fields. "
-        "Click a page to walk its reverse map.",
-        "指向对象可查看与其相关的内容；点击可固定并读取其字段。点击 page 可执行一次反向映射遍历（rmap walk）。",
+        "Point at an object to see what belongs to it, click it to read its fields; "
+        "a page shows its reverse-map walk.",
+        "指向对象可查看相关内容，点击可读取字段；点击 page 可查看反向映射遍历（rmap walk）。",
     ),
     "controls": ("Steps", "步骤"),
     "to-start": ("First step (Home)", "第一步 (Home)"),
@@ -50,11 +50,13 @@ SHOW_TEXT: Texts = {
     "theme-light": ("light", "浅色"),
     "theme-dark": ("dark", "深色"),
     "picture": ("Picture of {0} after {1}", "{0} 在 {1} 之后的图"),
-    "returned": ("returned {0}", "返回 {0}"),
     "counts": ("+{0} new  Δ{1} changed  †{2} freed", "+{0} 新建  Δ{1} 改变  †{2} 释放"),
     "laws-hold": ("Every law holds here.", "此处所有规则都成立。"),
     "law-broken": ("({0} law broken)", "（违反 {0} 规则）"),
-    "law-remark": ("(a statement of the kernel's comments is untrue)", "（内核注释中的说法不成立）"),
+    "law-remark": (
+        "(a statement of the kernel's comments is untrue)",
+        "（内核注释中的说法不成立）",
+    ),
     "known-as": ("Known: {0}", "已知：{0}"),
     "is-new": ("new in this step", "本步骤新建"),
     "is-changed": ("changed in this step", "本步骤改变"),
@@ -69,6 +71,7 @@ SHOW_TEXT: Texts = {
     "not-in-chain": ("not in chain", "不在链中"),
     "chain-place": ("place in chain: {0}", "链中位置：{0}"),
     "more-links": ("+{0} links", "另 {0} 个链接"),
+    "freed-links": ("✗ {0} freed link(s)", "✗ {0} 个已释放的链接"),
     "held-outside": ("reference from outside", "外部引用"),
     "held-for": ("for {0}, page {1}", "{0} 的页 {1}"),
     "axis": ("page", "页号"),
@@ -115,11 +118,16 @@ SHOW_TEXT: Texts = {
     "sign-chain": ("a row: the VMA's anon_vma_chain", "横线：VMA 的 anon_vma_chain"),
     "sign-tree": ("a column: the anon_vma's interval tree", "竖线：anon_vma 的区间树"),
     "sign-mapping": ("page->mapping", "page->mapping"),
-    "sign-parent": ("anon_vma->parent; a root has a double edge", "anon_vma->parent；root 为双边框"),
+    "sign-parent": (
+        "anon_vma->parent; a root has a double edge",
+        "anon_vma->parent；root 为双边框",
+    ),
     "keys": (
-        "Keys: ← → Home End step, Space plays, F finding, D difference, Tab and Enter pick objects, "
-        "Esc lets go.",
-        "按键：← → Home End 切换步骤，空格播放，F 到发现，D 到差异，Tab 和 Enter 选择对象，Esc 取消。",
+        (
+            "Keys: ← → Home End step, Space plays, F finding, D difference, Tab and Enter pick, "
+            "Esc lets go."
+        ),
+        "按键：← → Home End 切换步骤，空格播放，F 到发现，D 到差异，Tab 和 Enter 选择，Esc 取消。",
     ),
     "without-script": (
         "Without JavaScript this page is its steps as text.",

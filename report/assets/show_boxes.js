@@ -32,7 +32,15 @@ const boxes = (() => {
       },
       ...children,
     );
-    if (view.sign(id)) group.append(badge(at.x + (at.inset || 0), at.y, view.sign(id), `is-${view.change(id)}`));
+    if (view.sign(id))
+      group.append(
+        badge(
+          at.x + (at.inset || 0),
+          at.y - (at.inset ? 4 : 0),
+          view.sign(id),
+          `is-${view.change(id)}`,
+        ),
+      );
     if (view.isBroken(id)) group.append(badge(at.x + at.width, at.y, "✗", "is-broken"));
     else if (view.differs(id)) group.append(badge(at.x + at.width, at.y, "≠", "is-other"));
     return group;
@@ -48,7 +56,9 @@ const boxes = (() => {
     const isRoot = anonVmaView.root === id;
     const lines = [
       told(view, id, "refcount ", (each) => each.refcount, "refcount"),
-      ...anonVmaView.counts.map(([name], at) => told(view, id, `${name} `, (each) => each.counts[at][1], name)),
+      ...anonVmaView.counts.map(([name], at) =>
+        told(view, id, `${name} `, (each) => each.counts[at][1], name),
+      ),
     ];
     const right = view.isGhost(id) ? page.say("freed") : isRoot ? "root" : "";
     return thing(
@@ -56,11 +66,24 @@ const boxes = (() => {
       id,
       { x, y, width: BOX, inset: 14 },
       frame(x, y, BOX, height),
-      isRoot && make("rect", { x: x + 3, y: y + 3, width: BOX - 6, height: height - 6, rx: 2, class: "inner" }),
+      isRoot &&
+        make("rect", {
+          x: x + 3,
+          y: y + 3,
+          width: BOX - 6,
+          height: height - 6,
+          rx: 2,
+          class: "inner",
+        }),
       text(x + 9, y + 15, anonVmaView.name, { size: 12.5, class: "strong" }),
-      text(x + BOX - 9, y + 15, right, { class: view.isGhost(id) ? "faint" : "strong", "text-anchor": "end" }),
+      text(x + BOX - 9, y + 15, right, {
+        class: view.isGhost(id) ? "faint" : "strong",
+        "text-anchor": "end",
+      }),
       text(x + 9, y + 15 + LINE, id, { size: 10, class: "faint" }),
-      ...lines.map((parts, at) => words(x + 9, y + 15 + (at + 2) * LINE, parts, { size: 10.5, room: BOX - 16 })),
+      ...lines.map((parts, at) =>
+        words(x + 9, y + 15 + (at + 2) * LINE, parts, { size: 10.5, room: BOX - 16 }),
+      ),
     );
   }
 
@@ -77,13 +100,19 @@ const boxes = (() => {
         class: "faint",
         "text-anchor": "end",
       }),
-      ...lines.map((parts, at) => words(x + 9, y + 27 + at * 12.5, parts, { size: 10, room: BOX - 16 })),
+      ...lines.map((parts, at) =>
+        words(x + 9, y + 27 + at * (lines.length > 2 ? 8.5 : 12.5), parts, {
+          size: 10,
+          room: BOX - 16,
+        }),
+      ),
     );
   }
 
-  function pageCard(view, { id, exclusive, pins, slot }) {
+  function pageCard(view, { id, exclusive, pins, slot, mapping }) {
     const was = view.pair(id, (each) => each.exclusive);
-    const right = `${was.old === undefined ? "" : "Δ "}${exclusive ? "AnonExclusive" : was.old ? "not exclusive" : ""}`;
+    const news = was.old === undefined ? "" : `excl ${Number(was.old)}→${Number(was.now)}`;
+    const right = news || (exclusive ? "exclusive" : "");
     const space = [[" ", ""]];
     return card(view, id, right, [
       [
@@ -96,6 +125,9 @@ const boxes = (() => {
         ...(pins ? [...space, ...told(view, id, "pins ", (each) => each.pins, "pins")] : []),
         ...(slot ? [...space, [slot, "field"]] : []),
       ],
+      ...(mapping && !view.get(mapping)
+        ? [[[`mapping ${mapping} ✗ ${page.say("freed")}`, "blamed"]]]
+        : []),
     ]);
   }
 
@@ -112,10 +144,9 @@ const boxes = (() => {
     ]);
 
   // Where a page number stands on the axis.
-  function at(layout, number) {
-    const { axis } = layout;
-    let stop = axis.findLastIndex(([from]) => from <= number);
-    stop = Math.min(Math.max(stop, 0), axis.length - 2);
+  function xOf({ axis }, number) {
+    const next = axis.findIndex(([from]) => from > number);
+    const stop = Math.min(Math.max((next < 0 ? axis.length : next) - 1, 0), axis.length - 2);
     const [[first, left], [last, right]] = [axis[stop], axis[stop + 1]];
     return left + ((right - left) * (number - first)) / (last - first);
   }
@@ -133,30 +164,58 @@ const boxes = (() => {
     for (const [address, id] of mm.pins) {
       const entry = found.get(address) || { id, name: "", how: "" };
       const same = entry.id === id;
-      found.set(address, { ...entry, how: `${entry.how} pin${same ? "" : ` ${id}`}`.trim(), pin: id });
+      found.set(address, {
+        ...entry,
+        how: `${entry.how} pin${same ? "" : ` ${id}`}`.trim(),
+        pin: id,
+      });
     }
     return found;
   }
 
-  const sameEntry = (one, other) => Boolean(one) === Boolean(other) && (!one || (one.id === other.id && one.how === other.how));
+  const sameEntry = (one, other) =>
+    Boolean(one) === Boolean(other) && (!one || (one.id === other.id && one.how === other.how));
 
-  function cell(left, right, top, entry, old, isChanged) {
+  function cell(left, right, top, entry, old, isChanged, isBroken) {
     const width = right - left;
     const shown = entry || old;
     const sign = !isChanged ? "" : entry ? (old ? "Δ" : "+") : "†";
-    const kind = !entry ? "left" : entry.id === "zero" ? "zero" : entry.how.startsWith("swap") ? "swapped" : "present";
+    const kind = !entry
+      ? "left"
+      : entry.id === "zero"
+        ? "zero"
+        : entry.how.startsWith("swap")
+          ? "swapped"
+          : "present";
     const group = make(
       "g",
-      { class: `cell ${kind}${isChanged ? " news" : ""}`, "data-page": entry ? entry.id : undefined },
-      make("rect", { x: left + 1.5, y: top + 2, width: Math.max(width - 3, 2), height: CELL - 4, rx: 2 }),
+      {
+        class: `cell ${kind}${isChanged ? " news" : ""}${isBroken ? " broken" : ""}`,
+        "data-page": entry ? entry.id : undefined,
+      },
+      make("rect", {
+        x: left + 1.5,
+        y: top + 2,
+        width: Math.max(width - 3, 2),
+        height: CELL - 4,
+        rx: 2,
+      }),
     );
-    const short = widthOf(shown.name, 10) > width - 6 ? shown.name.replace(/^page|^slot| page$/, "") : shown.name;
+    const short =
+      widthOf(shown.name, 10) > width - 6
+        ? shown.name.replace(/^page|^slot| page$/, "")
+        : shown.name;
     if (width >= 24) {
       const middle = left + width / 2;
-      const how = `${sign}${sign && shown.how ? " " : ""}${shown.how}`;
+      const how = `${isBroken ? "✗ " : ""}${sign}${sign && shown.how ? " " : ""}${shown.how}`;
       group.append(
         text(middle, top + 13, short, { size: 10, room: width - 5, "text-anchor": "middle" }),
-        text(middle, top + 24, how, { size: 9.5, room: width - 5, "text-anchor": "middle", class: isChanged ? "news" : "faint" }),
+        text(middle, top + 24, how, {
+          size: 9.5,
+          room: width - 5,
+          "text-anchor": "middle",
+          class: isChanged ? "news" : "faint",
+        }),
       );
     }
     const title = make("title");
@@ -168,21 +227,34 @@ const boxes = (() => {
   function cells(view, vma, top) {
     const mm = view.isGhost(vma.id) ? undefined : view.scene.get(`mm:${vma.process}`);
     const now = entries(mm);
-    const old = entries(view.isGhost(vma.id) ? undefined : view.state.before.get(`mm:${vma.process}`));
+    const old = entries(
+      view.isGhost(vma.id) ? undefined : view.state.before.get(`mm:${vma.process}`),
+    );
     const made = [];
     for (const address of new Set([...now.keys(), ...old.keys()])) {
       if (address < vma.start || address >= vma.end) continue;
       const [entry, was] = [now.get(address), old.get(address)];
-      made.push(cell(at(view.layout, address), at(view.layout, address + 1), top, entry, was, !sameEntry(entry, was)));
+      made.push(
+        cell(
+          xOf(view.layout, address),
+          xOf(view.layout, address + 1),
+          top,
+          entry,
+          was,
+          !sameEntry(entry, was),
+          view.isBrokenAt(vma.process, address),
+        ),
+      );
     }
     return made;
   }
 
-  function title(view, vma, left, right) {
+  function titleOf(view, vma, left, right) {
     const { id } = vma;
     const parts = [[id, "strong"], [" ", ""], ...told(view, id, "", (each) => each.prot, "prot")];
     for (const flag of vma.flags) parts.push([` ${flag}`, "field"]);
-    if (vma.pgoff !== vma.start) parts.push([" ", ""], ...told(view, id, "pgoff ", (each) => each.pgoff, "pgoff"));
+    if (vma.pgoff !== vma.start)
+      parts.push([" ", ""], ...told(view, id, "pgoff ", (each) => each.pgoff, "pgoff"));
     if (view.isGhost(id)) parts.push([` ${page.say("freed")}`, "faint"]);
     const y = view.layout.rows[id] + 11;
     const width = widthOf(parts.map((part) => part[0]).join(""), 11);
@@ -199,7 +271,9 @@ const boxes = (() => {
     const length = (parts) => widthOf(parts.map((part) => part[0]).join(""), 9.5);
     if (length(start) + length(end) + 8 > right - left) {
       const all = [...start, ["–", ""], ...end];
-      return [words((left + right) / 2, y, all, { size: 9.5, class: "edge", "text-anchor": "middle" })];
+      return [
+        words((left + right) / 2, y, all, { size: 9.5, class: "edge", "text-anchor": "middle" }),
+      ];
     }
     return [
       words(left, y, start, { size: 9.5, class: "edge" }),
@@ -207,16 +281,16 @@ const boxes = (() => {
     ];
   }
 
-  function vma(view, vmaView) {
+  function vmaRow(view, vmaView) {
     const top = view.layout.rows[vmaView.id] + TITLE;
-    const [left, right] = [at(view.layout, vmaView.start), at(view.layout, vmaView.end)];
+    const [left, right] = [xOf(view.layout, vmaView.start), xOf(view.layout, vmaView.end)];
     return thing(
       view,
       vmaView.id,
       { x: left, y: top, width: right - left },
       frame(left, top, right - left, CELL),
       ...cells(view, vmaView, top),
-      title(view, vmaView, left, right),
+      titleOf(view, vmaView, left, right),
       ...edges(view, vmaView, left, right, top + CELL + 10),
     );
   }
@@ -227,11 +301,47 @@ const boxes = (() => {
     return [...entries(mm)]
       .filter(([address]) => walk.vmaAt(view.scene, mm.label, address) === null)
       .map(([address, entry]) => {
-        const group = cell(at(view.layout, address), at(view.layout, address + 1), top + 6 + TITLE, entry, entry, true);
+        const group = cell(
+          xOf(view.layout, address),
+          xOf(view.layout, address + 1),
+          top + 5 + TITLE,
+          entry,
+          entry,
+          false,
+          true,
+        );
         group.setAttribute("class", `${group.getAttribute("class")} stray`);
         return group;
       });
   }
 
-  return { anonVma, pageCard, slotCard, reference, vma, strays, at, BOX, CARD, TITLE, CELL, LINE };
+  // A VMA that was made and freed in one operation, and that a link still leads to.
+  function stranger(view, id) {
+    if (!view.of("avc").some((link) => link.vma === id && !view.isGhost(link.id))) return null;
+    const top = view.layout.rows[id] + TITLE;
+    const left = view.layout.axis[0][1];
+    return make(
+      "g",
+      { class: "thing vma is-ghost broken" },
+      frame(left, top, 110, CELL),
+      text(left + 8, top + 19, `${id} ${page.say("freed")}`, { class: "blamed", room: 96 }),
+      badge(left + 110, top, "✗", "is-broken"),
+    );
+  }
+
+  return {
+    anonVma,
+    pageCard,
+    stranger,
+    slotCard,
+    reference,
+    vmaRow,
+    strays,
+    xOf,
+    BOX,
+    CARD,
+    TITLE,
+    CELL,
+    LINE,
+  };
 })();

@@ -9,7 +9,9 @@ const makeWorld = (() => {
 
   function base(data) {
     const scene = new Map(Object.entries(data.base).map(([id, view]) => [id, { id, ...view }]));
-    const gone = new Map(Object.entries(data.gone || {}).map(([id, view]) => [id, { id, ...view }]));
+    const gone = new Map(
+      Object.entries(data.gone || {}).map(([id, view]) => [id, { id, ...view }]),
+    );
     return { scene, gone };
   }
 

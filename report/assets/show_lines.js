@@ -15,7 +15,9 @@ const lines = (() => {
     const there = new Map();
     return view
       .of("avc")
-      .filter((link) => view.layout.rows[link.vma] !== undefined && view.layout.columns[link.anon_vma])
+      .filter(
+        (link) => view.layout.rows[link.vma] !== undefined && view.layout.columns[link.anon_vma],
+      )
       .map((link) => {
         const vma = view.get(link.vma);
         const anonVma = view.get(link.anon_vma);
@@ -39,11 +41,13 @@ const lines = (() => {
     const ghost = view.isGhost(link.id) ? " ghost" : "";
     const group = make("g", { class: `wire${ghost}`, "data-wire": link.id });
     if (vma && order) {
-      const from = boxes.at(view.layout, vma.end);
+      const from = boxes.xOf(view.layout, vma.end);
       group.append(make("path", { class: "chain", d: `M${from} ${y}H${x - RADIUS}` }));
     }
     if (isInTree) {
-      group.append(make("path", { class: "tree", d: `M${x} ${y - RADIUS}V${bottom(view, link.anon_vma)}` }));
+      group.append(
+        make("path", { class: "tree", d: `M${x} ${y - RADIUS}V${bottom(view, link.anon_vma)}` }),
+      );
     }
     return group;
   }
@@ -51,9 +55,18 @@ const lines = (() => {
   function knot(view, { link, x, y, order, isInTree, isOwn }) {
     const { id } = link;
     const state = view.isGhost(id) ? "ghost" : view.change(id) || "same";
-    const isBlamed = isOwn && view.isBlamed(link.vma, "anon_vma") && view.isBroken(link.anon_vma);
+    const isNamed = view.isBroken(link.vma) && view.isBroken(link.anon_vma);
+    const isBlamed =
+      isNamed &&
+      ((isOwn && view.isBlamed(link.vma, "anon_vma")) || view.isBlamed(link.vma, "chain"));
     const isWrong = view.isBroken(id) || isBlamed;
-    const lacks = view.isGhost(id) ? page.say("freed") : !order ? page.say("not-in-chain") : !isInTree ? page.say("not-in-tree") : "";
+    const lacks = view.isGhost(id)
+      ? page.say("freed")
+      : !order
+        ? page.say("not-in-chain")
+        : !isInTree
+          ? page.say("not-in-tree")
+          : "";
     const group = make(
       "g",
       {
@@ -65,9 +78,14 @@ const lines = (() => {
       },
       make("circle", { cx: x, cy: y, r: RADIUS + 3, class: "halo" }),
       make("circle", { cx: x, cy: y, r: RADIUS }),
-      text(x, y + 4, order ? String(order) : "–", { "text-anchor": "middle", class: "order", room: 15 }),
+      text(x, y + 4, order ? String(order) : "–", {
+        "text-anchor": "middle",
+        class: "order",
+        room: 15,
+      }),
       text(x + 13, y - 5, id, { size: 9, class: "faint" }),
-      lacks && text(x + 13, y + 14, lacks, { size: 9.5, class: view.isGhost(id) ? "faint" : "blamed" }),
+      lacks &&
+        text(x + 13, y + 14, lacks, { size: 9.5, class: view.isGhost(id) ? "faint" : "blamed" }),
     );
     if (view.sign(id)) group.append(badge(x - 13, y - 12, view.sign(id), `is-${view.change(id)}`));
     if (isWrong) group.append(badge(x - 13, y + 12, "✗", "is-broken"));
@@ -86,9 +104,13 @@ const lines = (() => {
         return make(
           "g",
           { class: "unlinked", "data-wire": vma.id },
-          make("path", { d: `M${boxes.at(view.layout, vma.end)} ${y}H${x - 8}` }),
+          make("path", { d: `M${boxes.xOf(view.layout, vma.end)} ${y}H${x - 8}` }),
           make("path", { d: `M${x - 8} ${y}l8 -8l8 8l-8 8z`, class: "diamond" }),
-          text(x + 12, y + 14, "anon_vma, no link", { size: 9.5, class: "blamed" }),
+          text(x - 14, y - 6, "vma->anon_vma, no link", {
+            size: 9.5,
+            class: "blamed",
+            "text-anchor": "end",
+          }),
         );
       });
   }
@@ -100,7 +122,10 @@ const lines = (() => {
     const target = middle(view, child);
     const goesRight = view.layout.columns[child][0] > x;
     const from = goesRight ? x + BOX : x;
-    const path = level < childTop ? `M${target} ${childTop}V${level}H${from}` : `M${target} ${childTop}V${childTop - 8}H${from}V${level}`;
+    const path =
+      level < childTop
+        ? `M${target} ${childTop}V${level}H${from}`
+        : `M${target} ${childTop}V${childTop - 8}H${from}V${level}`;
     const tip = goesRight ? `M${from} ${level}l7 -4v8z` : `M${from} ${level}l-7 -4v8z`;
     return make(
       "g",
@@ -143,13 +168,23 @@ const lines = (() => {
     });
   }
 
-  // Links of processes that are not drawn.
+  // Links of processes that are not drawn; where all are, such as were freed before anybody saw them.
   function rest(view) {
     return view.of("anon_vma").flatMap((each) => {
-      if (!view.world.leftOut || view.isGhost(each.id)) return [];
+      if (view.isGhost(each.id)) return [];
+      const isCrowd = Object.keys(view.world.leftOut).length > 0;
       const count = each.tree.filter((id) => !view.get(id)).length;
       const [x] = view.layout.columns[each.id];
-      return count ? [text(x + BOX / 2 + 5, bottom(view, each.id) + 11, page.say("more-links", count), { size: 9.5, class: "faint" })] : [];
+      return count
+        ? [
+            text(
+              x + BOX / 2 + 5,
+              bottom(view, each.id) + 11,
+              page.say(isCrowd ? "more-links" : "freed-links", count),
+              { size: 9.5, class: isCrowd ? "faint" : "blamed" },
+            ),
+          ]
+        : [];
     });
   }
 

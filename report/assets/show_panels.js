@@ -7,9 +7,12 @@ const panels = (() => {
     const element = document.createElement(name);
     if (classes.length) element.className = classes.join(" ");
     for (const [key, value] of Object.entries(attributes)) {
-      if (value !== undefined && value !== null && value !== false) element.setAttribute(key, String(value));
+      if (value !== undefined && value !== null && value !== false)
+        element.setAttribute(key, String(value));
     }
-    element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+    element.append(
+      ...children.filter((child) => child !== null && child !== undefined && child !== false),
+    );
     return element;
   }
 
@@ -38,14 +41,32 @@ const panels = (() => {
     const rows = broken.objects.flatMap((id) => {
       const object = view.get(id);
       if (!object) return [];
-      return values.of(object)
+      return values
+        .of(object)
         .filter(([field]) => broken.fields.some((name) => named(name) === field))
-        .map(([field, value]) => h("li", {}, objectButton(id, view), ` ${object.process ? `(${object.process}) ` : ""}`, h("code", {}, `->${field} = `), ...shown(value, view)));
+        .map(([field, value]) =>
+          h(
+            "li",
+            {},
+            objectButton(id, view),
+            ` ${object.process ? `(${object.process}) ` : ""}`,
+            h("code", {}, `->${field} = `),
+            ...shown(value, view),
+          ),
+        );
     });
     return rows.length ? h("ul.contradiction", {}, ...rows) : null;
   }
 
-  const ALIASES = { chain: "anon_vma_chain", tree: "rb_root", exclusive: "PG_anon_exclusive", start: "vm_start", end: "vm_end", pgoff: "vm_pgoff", prot: "vm_flags" };
+  const ALIASES = {
+    chain: "anon_vma_chain",
+    tree: "rb_root",
+    exclusive: "PG_anon_exclusive",
+    start: "vm_start",
+    end: "vm_end",
+    pgoff: "vm_pgoff",
+    prot: "vm_flags",
+  };
   const named = (field) => ALIASES[field] || field;
 
   function law(view, broken) {
@@ -56,7 +77,11 @@ const panels = (() => {
         "p.statement",
         {},
         h("strong", {}, `${broken.is_remark ? "! " : "✗ "}${broken.law}`),
-        h("span.kind", {}, ` ${page.say(broken.is_remark ? "law-remark" : "law-broken", broken.kind)} `),
+        h(
+          "span.kind",
+          {},
+          ` ${page.say(broken.is_remark ? "law-remark" : "law-broken", broken.kind)} `,
+        ),
         broken.statement,
       ),
       h("p.message", {}, ...linked(broken.message, view)),
@@ -71,11 +96,6 @@ const panels = (() => {
     return page.say("counts", count("new"), count("changed"), count("freed"));
   }
 
-  function returned(frame) {
-    if (frame.step < 0) return "";
-    return frame.noop ? frame.returned : page.say("returned", frame.returned);
-  }
-
   function banner(view) {
     const { frame } = view;
     const broken = frame.broken || [];
@@ -86,36 +106,57 @@ const panels = (() => {
         h("span.code.step", {}, stepName(frame)),
         " ",
         h("code.op", {}, frame.op || page.say("start-long")),
-        frame.step < 0 ? "" : ` → ${returned(frame)}`,
+        frame.step < 0 ? "" : h("span", {}, ` → ${frame.returned}`),
         h("span.counts", {}, counts(view)),
       ),
-      ...(broken.length ? broken.map((each) => law(view, each)) : [h("p.fine", {}, `✓ ${page.say("laws-hold")}`), changes(view)].filter(Boolean)),
+      ...(broken.length
+        ? broken.map((each) => law(view, each))
+        : [h("p.fine", {}, `✓ ${page.say("laws-hold")}`), changes(view)].filter(Boolean)),
     ];
   }
 
   // What a step made of each object, in a line for each that is not a link.
   function changes(view) {
-    const said = [...view.state.changes].filter(([id]) => walk.kind(id) !== "avc").map(([id, change]) => {
-      const now = view.state.scene.get(id);
-      const old = view.state.before.get(id);
-      const sign = { new: "+", changed: "Δ", freed: "†" }[change];
-      const differences = change === "changed" ? different(old, now) : [];
-      return h("li", {}, `${sign} `, objectButton(id, view), differences.length ? ` ${differences.join(", ")}` : "");
-    });
+    const said = [...view.state.changes]
+      .filter(([id]) => walk.kind(id) !== "avc")
+      .map(([id, change]) => {
+        const now = view.state.scene.get(id);
+        const old = view.state.before.get(id);
+        const sign = { new: "+", changed: "Δ", freed: "†" }[change];
+        const differences = change === "changed" ? different(old, now) : [];
+        return h(
+          "li",
+          {},
+          `${sign} `,
+          objectButton(id, view),
+          differences.length ? ` ${differences.join(", ")}` : "",
+        );
+      });
     return said.length ? h("ul.changes", {}, ...said) : null;
   }
 
   function different(old, now) {
     const was = new Map(values.of(old));
-    return values.of(now)
+    return values
+      .of(now)
       .filter(([name, value]) => JSON.stringify(was.get(name)) !== JSON.stringify(value))
-      .map(([name, value]) => (Array.isArray(value) && value.length !== 1 ? name : `${name} ${[was.get(name)].flat().join(" ")}→${[value].flat().join(" ")}`));
+      .map(([name, value]) =>
+        Array.isArray(value) && value.length !== 1
+          ? name
+          : `${name} ${[was.get(name)].flat().join(" ")}→${[value].flat().join(" ")}`,
+      );
   }
 
   function spoken(view) {
     const { frame } = view;
-    const broken = (frame.broken || []).map((each) => `${page.say("breaks-law")}: ${each.law}. ${each.message}`);
-    return [`${stepName(frame)} ${frame.op || page.say("start-long")}. ${returned(frame)}`, counts(view), ...broken].join(". ");
+    const broken = (frame.broken || []).map(
+      (each) => `${page.say("breaks-law")}: ${each.law}. ${each.message}`,
+    );
+    return [
+      `${stepName(frame)} ${frame.op || page.say("start-long")}. ${frame.returned || ""}`,
+      counts(view),
+      ...broken,
+    ].join(". ");
   }
 
   const KINDS = { lock: "lock", allocate: "alloc", free: "free" };
@@ -145,22 +186,36 @@ const panels = (() => {
   function shown(value, view) {
     if (typeof value === "string") return [h("code", {}, value)];
     if (!value.length) return [h("span.faint", {}, page.say("empty"))];
-    return value.flatMap((each) => (view.get(each) ? [objectButton(each, view), " "] : [h("code", {}, each), " "]));
+    return value.flatMap((each) =>
+      view.get(each) ? [objectButton(each, view), " "] : [h("code", {}, each), " "],
+    );
   }
 
   function fields(view, id) {
     const now = values.of(view.get(id));
-    const old = view.change(id) === "changed" ? new Map(values.of(view.state.before.get(id))) : new Map();
+    const old =
+      view.change(id) === "changed" ? new Map(values.of(view.state.before.get(id))) : new Map();
     return h(
       "dl",
       {},
       ...now.flatMap(([name, value]) => {
         const was = old.get(name);
         const isNews = was !== undefined && JSON.stringify(was) !== JSON.stringify(value);
-        const isBlamed = view.isBroken(id) && (view.frame.broken || []).some((each) => each.fields.some((field) => named(field) === name));
+        const isBlamed =
+          view.isBroken(id) &&
+          (view.frame.broken || []).some((each) =>
+            each.fields.some((field) => named(field) === name),
+          );
         return [
           h(isBlamed ? "dt.blamed" : "dt", {}, `${isBlamed ? "✗ " : ""}${name}`),
-          h(isNews ? "dd.news" : "dd", {}, ...(isNews ? [h("span.old", {}, [was].flat().join(" ") || page.say("empty")), " → "] : []), ...shown(value, view)),
+          h(
+            isNews ? "dd.news" : "dd",
+            {},
+            ...(isNews
+              ? [h("span.old", {}, [was].flat().join(" ") || page.say("empty")), " → "]
+              : []),
+            ...shown(value, view),
+          ),
         ];
       }),
     );
@@ -171,17 +226,43 @@ const panels = (() => {
     if (!anonVma) return [h("p", {}, page.say("walk-nowhere"))];
     const freed = !view.scene.has(anonVma);
     const step = (sign, name, key, each, ...args) =>
-      h(`li.${name}`, {}, `${sign} `, each.link ? objectButton(each.link, view) : "", each.link ? " → " : "", each.vma ? objectButton(each.vma, view) : "", ` ${page.say(key, each.process, each.address, ...args)}`);
+      h(
+        `li.${name}`,
+        {},
+        `${sign} `,
+        each.link ? objectButton(each.link, view) : "",
+        each.link ? " → " : "",
+        each.vma ? objectButton(each.vma, view) : "",
+        ` ${page.say(key, each.process, each.address, ...args)}`,
+      );
     return [
       h("h3", {}, page.say("walk-title")),
-      h("p", {}, objectButton(id, view), h("code", {}, "->mapping"), " → ", objectButton(anonVma, view), freed ? h("strong.blamed", {}, ` ✗ ${page.say("freed")}`) : ""),
+      h(
+        "p",
+        {},
+        objectButton(id, view),
+        h("code", {}, "->mapping"),
+        " → ",
+        objectButton(anonVma, view),
+        freed ? h("strong.blamed", {}, ` ✗ ${page.say("freed")}`) : "",
+      ),
       h(
         "ol.walk",
         {},
-        ...visits.map((each) => (each.maps ? step("✓", "found", "walk-maps", each) : step("∅", "idle", "walk-maps-not", each))),
+        ...visits.map((each) =>
+          each.maps
+            ? step("✓", "found", "walk-maps", each)
+            : step("∅", "idle", "walk-maps-not", each),
+        ),
       ),
-      ...(missed.length ? [h("ul.walk", {}, ...missed.map((each) => step("✗", "missed", "walk-misses", each)))] : []),
-      h(missed.length ? "p.blamed" : "p", {}, missed.length ? page.say("walk-bad", missed.length) : page.say("walk-good")),
+      ...(missed.length
+        ? [h("ul.walk", {}, ...missed.map((each) => step("✗", "missed", "walk-misses", each)))]
+        : []),
+      h(
+        missed.length ? "p.blamed" : "p",
+        {},
+        missed.length ? page.say("walk-bad", missed.length) : page.say("walk-good"),
+      ),
     ];
   }
 
@@ -189,10 +270,15 @@ const panels = (() => {
     const object = id ? view.get(id) : undefined;
     if (!object) return [];
     return [
-      h("p.named", {}, h("strong", {}, labelOf(view, id)), h("button.close", { type: "button", "data-object": "" }, page.say("close"))),
-      fields(view, id),
-      ...(walk.kind(id) === "page" && !view.isGhost(id) ? walked(view, id) : []),
+      h(
+        "p.named",
+        {},
+        h("strong", {}, labelOf(view, id)),
+        h("button.close", { type: "button", "data-object": "" }, page.say("close")),
+      ),
       ...lawsAbout(view, id),
+      ...(walk.kind(id) === "page" && !view.isGhost(id) ? walked(view, id) : []),
+      fields(view, id),
     ];
   }
 

@@ -9,6 +9,7 @@ const picture = (() => {
 
   // What a process did in this step, with the mark that goes with it.
   function does(view, mm) {
+    if (view.isBroken(mm.id)) return `✗ ${view.change(mm.id) === "new" ? page.say("born") : ""}`;
     const change = view.change(mm.id);
     if (view.isGhost(mm.id)) return `${change === "freed" ? "† " : ""}${page.say("exited")}`;
     if (change === "new") return `+ ${page.say("born")}`;
@@ -18,7 +19,9 @@ const picture = (() => {
   function lanes(view) {
     const { layout } = view;
     // Who has left a lane is still named there, until somebody else takes it.
-    const left = [...view.state.gone.values()].filter((each) => walk.kind(each.id) === "mm" && !view.scene.has(each.id));
+    const left = [...view.state.gone.values()].filter(
+      (each) => walk.kind(each.id) === "mm" && !view.scene.has(each.id),
+    );
     const known = [...left, ...view.of("mm")].filter((mm) => layout.laneOf[mm.label] !== undefined);
     const live = new Map(known.map((mm) => [layout.laneOf[mm.label], mm]));
     return layout.lanes.map(([y, height], at) => {
@@ -33,7 +36,7 @@ const picture = (() => {
       const group = make(
         "g",
         {
-          class: `thing mm is-${isGone ? "ghost" : view.change(mm.id) || "same"}`,
+          class: `thing mm is-${isGone ? "ghost" : view.change(mm.id) || "same"}${view.isBroken(mm.id) ? " broken" : ""}`,
           "data-id": mm.id,
           tabindex: 0,
           role: "button",
@@ -53,18 +56,28 @@ const picture = (() => {
     const bottom = layout.height - MARGIN;
     const shortened = new Set(layout.shortened.map(([start]) => start));
     const group = make("g", { class: "axis", "aria-hidden": "true" });
-    group.append(text(MARGIN, layout.ticks + 16, page.say("axis"), { size: 9.5, class: "faint", room: 42 }));
+    group.append(
+      text(MARGIN, layout.ticks + 16, page.say("axis"), { size: 9.5, class: "faint", room: 42 }),
+    );
     let free = -Infinity;
     layout.axis.forEach(([number, x], at) => {
       group.append(make("path", { d: `M${x} ${layout.ticks + 19}V${bottom}` }));
       const label = String(number);
       if (x - svg.widthOf(label, 9.5) / 2 < free) return;
       free = x + svg.widthOf(label, 9.5) / 2 + 4;
-      group.append(text(x, layout.ticks + 15, label, { size: 9.5, class: "faint", "text-anchor": "middle" }));
+      group.append(
+        text(x, layout.ticks + 15, label, { size: 9.5, class: "faint", "text-anchor": "middle" }),
+      );
       const next = layout.axis[at + 1];
       if (next && shortened.has(number)) {
         const middle = (x + next[1]) / 2;
-        group.append(text(middle, layout.ticks + 15, "⋯", { size: 10, class: "faint", "text-anchor": "middle" }));
+        group.append(
+          text(middle, layout.ticks + 15, "⋯", {
+            size: 10,
+            class: "faint",
+            "text-anchor": "middle",
+          }),
+        );
         free = Math.max(free, middle + 6);
       }
     });
@@ -76,8 +89,9 @@ const picture = (() => {
     const group = make("g", { "aria-hidden": "true" });
     if (!Object.keys(layout.columns).length) return group;
     const x = Math.min(...Object.values(layout.columns).map(([left]) => left)) - 14;
-    const says = (y, key) => group.append(text(x, y, page.say(key), { size: 10, class: "faint", "text-anchor": "end" }));
-    if (Object.keys(layout.cards).length) says(layout.tree - 14 - 54 + 27, "head-pages");
+    const says = (y, key) =>
+      group.append(text(x, y, page.say(key), { size: 10, class: "faint", "text-anchor": "end" }));
+    if (Object.keys(layout.cards).length) says(layout.tree - 14 - 60 + 27, "head-pages");
     says(layout.tree + 16, "head-anon-vmas");
     return group;
   }
@@ -104,8 +118,12 @@ const picture = (() => {
       ...view.of("slot").map((each) => boxes.slotCard(view, each)),
       ...view.of("get").map((each) => boxes.reference(view, each)),
       ...view.of("anon_vma").map((each) => boxes.anonVma(view, each)),
-      ...view.of("vma").map((each) => boxes.vma(view, each)),
-      ...view.of("mm").filter((mm) => !view.isGhost(mm.id)).flatMap((mm) => boxes.strays(view, mm)),
+      ...view.of("vma").map((each) => boxes.vmaRow(view, each)),
+      ...view
+        .of("mm")
+        .filter((mm) => !view.isGhost(mm.id))
+        .flatMap((mm) => boxes.strays(view, mm)),
+      ...layout.strangers.map((id) => boxes.stranger(view, id)),
       ...lines.unlinked(view),
       ...links.map((each) => lines.knot(view, each)),
       make("g", { class: "walk" }),
@@ -127,9 +145,13 @@ const picture = (() => {
     };
     return [
       ...walked.visits.map((visit, at) =>
-        visit.maps ? mark(visit.vma, `${at + 1} ✓`, "walk-found", "found") : mark(visit.vma, `${at + 1} ∅`, "walk-idle", "idle"),
+        visit.maps
+          ? mark(visit.vma, `${at + 1} ✓`, "walk-found", "found")
+          : mark(visit.vma, `${at + 1} ∅`, "walk-idle", "idle"),
       ),
-      ...walked.missed.filter((each) => each.vma && view.layout.rows[each.vma]).map((each) => mark(each.vma, "✗", "walk-missed", "missed")),
+      ...walked.missed
+        .filter((each) => each.vma && view.layout.rows[each.vma])
+        .map((each) => mark(each.vma, "✗", "walk-missed", "missed")),
     ];
   }
 
@@ -140,12 +162,19 @@ const picture = (() => {
     const lit = isThere ? walk.lit(view.scene, id) : new Set();
     for (const element of drawing.querySelectorAll("[data-id], [data-wire], [data-page]")) {
       const { id: own, wire, page: mapped } = element.dataset;
-      const isLit = lit.has(own || wire || mapped) && (mapped === undefined || mapped === id || walk.kind(id) === "vma" || walk.kind(id) === "mm");
+      const isLit =
+        lit.has(own || wire || mapped) &&
+        (mapped === undefined ||
+          mapped === id ||
+          walk.kind(id) === "vma" ||
+          walk.kind(id) === "mm");
       element.classList.toggle("lit", isLit);
       if (own) element.classList.toggle("chosen", own === id);
     }
     const isPage = isThere && walk.kind(id) === "page" && !view.isGhost(id);
-    drawing.querySelector(".walk").replaceChildren(...(isPage ? marks(view, walk.from(view.scene, id)) : []));
+    drawing
+      .querySelector(".walk")
+      .replaceChildren(...(isPage ? marks(view, walk.from(view.scene, id)) : []));
   }
 
   return { draw, light };

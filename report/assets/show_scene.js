@@ -9,10 +9,15 @@ const makeView = (() => {
     const ghosts = new Set(frame.ghosts || []);
     const findings = (frame.broken || []).filter((each) => !each.is_remark);
     const blamed = findings.length ? findings : frame.broken || [];
-    const broken = new Set(blamed.flatMap((each) => each.objects));
+    const broken = new Set(
+      blamed.flatMap((each) => [...each.objects, ...each.processes.map((label) => `mm:${label}`)]),
+    );
     const fields = new Set(blamed.flatMap((each) => each.fields));
     const differs = new Set(other || []);
-    const views = [...state.scene.values(), ...[...ghosts].map((id) => state.gone.get(id)).filter(Boolean)];
+    const views = [
+      ...state.scene.values(),
+      ...[...ghosts].map((id) => state.gone.get(id)).filter(Boolean),
+    ];
     return {
       world,
       layout: world.layout,
@@ -21,10 +26,14 @@ const makeView = (() => {
       scene: state.scene,
       views,
       of: (kind) => views.filter((view) => walk.kind(view.id) === kind),
-      get: (id) => state.scene.get(id) || (ghosts.has(id) || walk.kind(id) === "mm" ? state.gone.get(id) : undefined),
+      get: (id) =>
+        state.scene.get(id) ||
+        (ghosts.has(id) || walk.kind(id) === "mm" ? state.gone.get(id) : undefined),
       isGhost: (id) => !state.scene.has(id),
       isBroken: (id) => broken.has(id),
       isBlamed: (id, field) => broken.has(id) && fields.has(field),
+      isBrokenAt: (process, address) =>
+        blamed.some((each) => each.processes.includes(process) && each.addresses.includes(address)),
       differs: (id) => differs.has(id),
       change: (id) => state.changes.get(id),
       sign: (id) => SIGNS[state.changes.get(id)] || "",

@@ -7,7 +7,8 @@ const svg = (() => {
   function make(tag, attributes = {}, ...children) {
     const element = document.createElementNS(SPACE, tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (value !== undefined && value !== null && value !== false) element.setAttribute(name, String(value));
+      if (value !== undefined && value !== null && value !== false)
+        element.setAttribute(name, String(value));
     }
     element.append(...children.filter(Boolean));
     return element;
@@ -28,7 +29,11 @@ const svg = (() => {
 
   // A line of words with classes of their own: [["refcount ", ""], ["1", "old"]].
   function words(x, y, parts, { size = 11, room = Infinity, ...attributes } = {}) {
-    const element = text(x, y, parts.map((part) => part[0]).join(""), { size, room, ...attributes });
+    const element = text(x, y, parts.map((part) => part[0]).join(""), {
+      size,
+      room,
+      ...attributes,
+    });
     element.textContent = "";
     for (const [content, name] of parts) {
       const span = make("tspan", { class: name || undefined });

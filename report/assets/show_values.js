@@ -13,7 +13,10 @@ const values = (() => {
       ["mm_struct of", view.label],
       ["VMAs", view.vmas],
       ["PTEs", view.ptes.flatMap(([at, page, write]) => [`${at}:`, page, write ? "rw;" : "r;"])],
-      ["swap entries", view.swapped.flatMap(([at, slot, own]) => [`${at}:`, slot, own ? "exclusive;" : ";"])],
+      [
+        "swap entries",
+        view.swapped.flatMap(([at, slot, own]) => [`${at}:`, slot, own ? "exclusive;" : ";"]),
+      ],
       ["pins", view.pins.flatMap(([at, page]) => [`${at}:`, page])],
     ],
     vma: (view) => [

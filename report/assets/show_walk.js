@@ -11,7 +11,11 @@ const walk = (() => {
   function pointers(view) {
     switch (kind(view.id)) {
       case "mm":
-        return [...view.vmas, ...view.ptes.map((pte) => pte[1]), ...view.swapped.map((entry) => entry[1])];
+        return [
+          ...view.vmas,
+          ...view.ptes.map((pte) => pte[1]),
+          ...view.swapped.map((entry) => entry[1]),
+        ];
       case "vma":
         return [view.anon_vma, ...view.chain];
       case "avc":
@@ -38,7 +42,12 @@ const walk = (() => {
 
   function vmaAt(scene, process, address) {
     for (const view of scene.values()) {
-      if (kind(view.id) === "vma" && view.process === process && view.start <= address && address < view.end) {
+      if (
+        kind(view.id) === "vma" &&
+        view.process === process &&
+        view.start <= address &&
+        address < view.end
+      ) {
         return view.id;
       }
     }
@@ -61,7 +70,10 @@ const walk = (() => {
       visits.push({ link, vma: vma.id, process: vma.process, address, maps });
     }
     const missed = mapped
-      .filter(({ process, address }) => !visits.some((each) => each.process === process && each.address === address))
+      .filter(
+        ({ process, address }) =>
+          !visits.some((each) => each.process === process && each.address === address),
+      )
       .map(({ process, address }) => ({ process, address, vma: vmaAt(scene, process, address) }));
     return { page: id, anonVma: page ? page.mapping : null, visits, missed };
   }
@@ -91,7 +103,8 @@ const walk = (() => {
       default:
     }
     for (const other of scene.values()) {
-      if (other.id !== id && kind(other.id) !== "mm" && pointers(other).includes(id)) yield other.id;
+      if (other.id !== id && kind(other.id) !== "mm" && pointers(other).includes(id))
+        yield other.id;
     }
   }
 
