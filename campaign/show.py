@@ -61,10 +61,12 @@ def run(args: argparse.Namespace) -> int:
     trace = load(args.trace)
     kernels = [kernel_named(name) for name in names] or [subject_of(trace, where)]
     _check(trace, kernels, where)
-    from campaign.show_histories import histories
+    from campaign.show_histories import histories, teller_of
 
+    is_alone = len(kernels) == 1
+    tellers = [teller_of(each, trace, strict=args.strict, is_alone=is_alone) for each in kernels]
     output = Path(args.output or f"{Path(args.trace).stem}.html")
-    shown = histories(trace, kernels, strict=args.strict)
+    shown = histories(trace, tellers)
     about = About(
         title=Path(args.trace).stem,
         steps=len(trace.ops),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -61,8 +62,14 @@ class Told:
     absent: tuple[str, ...]
 
 
-def story(
-    kernel: Kernel, ops: Sequence[Op], *, law: str = "", strict: bool = False
+def story(  # noqa: PLR0913 - what is told, by which laws, in what detail
+    kernel: Kernel,
+    ops: Sequence[Op],
+    *,
+    law: str = "",
+    strict: bool = False,
+    since: int = 0,
+    is_compared: bool = True,
 ) -> Iterator[Told]:
     """Yield the World before the first operation and after each, up to the first finding.
 
@@ -71,19 +78,22 @@ def story(
         ops: What.
         law: Id of a documented law that counts as any other does.
         strict: Whether all of them do.
+        since: Index of the first operation that is told in full; frames before it have no scene
+            and no calls, but for the scene of the one just before.
+        is_compared: Whether states are wanted.
     """
     subject, names = ModelSubject(kernel), Names()
     checker = Checker(kernel, strict=strict)
     checker.attach(subject.world)
-    scene = scene_of(subject.world, names)
+    scene = scene_of(subject.world, names) if since == 0 else {}
     gone: Scene = {}
     start = Frame(-1, "", "", "", (), scene, {}, dict.fromkeys(scene, Change.NEW))
     absent = not_compared(kernel)
-    yield Told(start, None, _state(subject), absent)
+    yield Told(start, None, _state(subject) if is_compared else None, absent)
     for step, op in enumerate(ops):
         known = len(checker.remarks)
-        value, violation, record = _run(subject, checker, op)
-        before, scene = scene, scene_of(subject.world, names)
+        value, violation, record = _run(subject, checker, op, is_recorded=step >= since)
+        before, scene = scene, scene_of(subject.world, names) if step >= since - 1 else {}
         changes = changed(before, scene)
         freed = [each for each, change in changes.items() if change is Change.FREED]
         gone.update((each, before[each]) for each in freed)
@@ -104,7 +114,7 @@ def story(
             ),
             is_noop=value is None and not record.is_stopped,
         )
-        yield Told(frame, value, _state(subject), absent)
+        yield Told(frame, value, _state(subject) if is_compared else None, absent)
         if any(not is_remark for _, is_remark in found):
             return
 
@@ -116,11 +126,11 @@ class _Record:
 
 
 def _run(
-    subject: ModelSubject, checker: Checker, op: Op
+    subject: ModelSubject, checker: Checker, op: Op, *, is_recorded: bool
 ) -> tuple[int | None, ModelViolation | None, _Record]:
     record = _Record(CallRecord(subject.world))
     try:
-        with record.calls:
+        with record.calls if is_recorded else nullcontext():
             value = subject.apply(op)
     except ModelViolation as violation:
         record.is_stopped = True

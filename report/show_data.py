@@ -2,8 +2,9 @@
 """A history as JSON for the step-through page: each step is only what it changed.
 
 A world is a base and frames. A frame's ``set`` has the changed fields of each object, all of
-them of one that is new; ``gone`` has who was freed. What is absent is empty, zero or false. The
-page builds a step from the one before; report/assets/show_history.js is the other end.
+them of one that is new, of a list just the part that changed; ``gone`` has who was freed. What is
+absent is empty, zero or false. The page builds a step from the one before;
+report/assets/show_history.js is the other end.
 """
 
 from __future__ import annotations
@@ -63,8 +64,23 @@ def delta(before: Scene, now: Scene) -> tuple[Json, list[str]]:
             changed[each] = view_json(view)
         elif old != view:
             was = view_json(old)
-            changed[each] = {k: v for k, v in view_json(view).items() if was[k] != v}
+            changed[each] = {
+                name: _spliced(was[name], value)
+                for name, value in view_json(view).items()
+                if was[name] != value
+            }
     return changed, [each for each in before if each not in now]
+
+
+def _spliced(old: object, new: object) -> object:
+    # Of a list, what is not as it was: how much of its beginning and of its end is, and the rest.
+    if not isinstance(old, list) or not isinstance(new, list):
+        return new
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    rest = range(1, shorter - head + 1)
+    tail = next((at - 1 for at in rest if old[-at] != new[-at]), shorter - head)
+    return {"head": head, "tail": tail, "between": new[head : len(new) - tail]}
 
 
 def calls_json(calls: Sequence[Call], texts: Texts) -> list[list[Any]]:

@@ -54,7 +54,13 @@ def _fields(view: View) -> Iterator[str]:
 
 def _differences(old: View, new: View) -> Iterator[str]:
     for (name, was), (_, now) in zip(_values(old), _values(new), strict=True):
-        if was != now:
+        if was == now:
+            continue
+        if isinstance(was, tuple) and isinstance(now, tuple) and was and now:
+            lost = [f"-{_text(each)}" for each in was if each not in now]
+            got = [f"+{_text(each)}" for each in now if each not in was]
+            yield f"{name} {' '.join([*lost, *got]) or 'in another order'}"
+        else:
             yield f"{name} {_text(was)} → {_text(now)}"
 
 

@@ -24,8 +24,7 @@ SHOW_TEXT: Texts = {
     "calls": ("Kernel functions in this step", "本步骤中的内核函数"),
     "details": ("Object", "对象"),
     "details-hint": (
-        "Point at an object to see what belongs to it, click it to read its fields; "
-        "a page shows its reverse-map walk.",
+        "Point at an object to see what belongs to it, click it to read it; of a page, its walk.",
         "指向对象可查看相关内容，点击可读取字段；点击 page 可查看反向映射遍历（rmap walk）。",
     ),
     "controls": ("Steps", "步骤"),

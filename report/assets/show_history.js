@@ -15,6 +15,21 @@ const makeWorld = (() => {
     return { scene, gone };
   }
 
+  // Fields as a step left them; of a list, a step says what is between a head and a tail it had.
+  function merged(old, fields) {
+    const view = { ...old };
+    for (const [name, value] of Object.entries(fields)) {
+      if (value === null || typeof value !== "object" || Array.isArray(value)) {
+        view[name] = value;
+      } else {
+        const was = old[name];
+        const tail = value.tail ? was.slice(-value.tail) : [];
+        view[name] = [...was.slice(0, value.head), ...value.between, ...tail];
+      }
+    }
+    return view;
+  }
+
   function after(state, frame) {
     const scene = new Map(state.scene);
     const gone = new Map(state.gone);
@@ -22,7 +37,7 @@ const makeWorld = (() => {
     for (const [id, fields] of Object.entries(frame.set || {})) {
       const old = scene.get(id);
       changes.set(id, old ? "changed" : "new");
-      scene.set(id, { id, ...old, ...fields });
+      scene.set(id, merged(old || { id }, fields));
     }
     for (const id of frame.gone || []) {
       gone.set(id, scene.get(id));

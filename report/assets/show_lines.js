@@ -55,7 +55,7 @@ const lines = (() => {
   function knot(view, { link, x, y, order, isInTree, isOwn }) {
     const { id } = link;
     const state = view.isGhost(id) ? "ghost" : view.change(id) || "same";
-    const isNamed = view.isBroken(link.vma) && view.isBroken(link.anon_vma);
+    const isNamed = !view.isGhost(id) && view.isBroken(link.vma) && view.isBroken(link.anon_vma);
     const isBlamed =
       isNamed &&
       ((isOwn && view.isBlamed(link.vma, "anon_vma")) || view.isBlamed(link.vma, "chain"));
