@@ -54,6 +54,8 @@ TICKS = 24
 FEW_ROWS = 3
 """Up to so many VMAs, each of a process's has a row that no other gets."""
 LIKED_ROWS = 3
+SPREAD = 5
+"""Last column that pages may spread to, however few anon_vmas there are."""
 """Rows of pages before they spread to other columns."""
 
 
@@ -210,7 +212,7 @@ def _cards(
     first: Mapping[str, View], lives: Mapping[str, Life], column_of: Mapping[str, int]
 ) -> dict[str, tuple[int, int]]:
     # Column and row, from below, of what points to anon_vmas; as near to them as may be.
-    widest = max(column_of.values(), default=0)
+    widest = max([SPREAD, *column_of.values()])
     taken: dict[tuple[int, int], list[Life]] = {}
     places = {}
     for each, view in first.items():
@@ -242,7 +244,7 @@ def _nearest(
 def _lanes(
     drawn: Sequence[Scene], first: Mapping[str, View], lives: Mapping[str, Life], top: float
 ) -> tuple[dict[str, int], list[Lane], dict[str, float], list[str]]:
-    lane_of = first_free(lives_of(map(_processes, drawn)))
+    lane_of = first_free(lives_of(map(processes, drawn)))
     of_process: dict[str, dict[str, Life]] = {label: {} for label in lane_of}
     for view in sorted(
         (view for view in first.values() if isinstance(view, VmaView)),
@@ -274,7 +276,8 @@ def _strangers(first: Mapping[str, View]) -> list[str]:
     return [each for each in dict.fromkeys(named) if each is not None and each not in first]
 
 
-def _processes(scene: Scene) -> list[str]:
+def processes(scene: Scene) -> list[str]:
+    """Return the labels of all processes in a scene, those included that only have VMAs left."""
     labels = [view.label for view in scene.values() if isinstance(view, MmView)]
     labels += [view.process for view in scene.values() if isinstance(view, VmaView)]
     return list(dict.fromkeys(labels))

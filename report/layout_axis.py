@@ -22,6 +22,11 @@ ROOM = 470
 MOST_TO_SCALE = 8
 """Mapped ranges of so many pages in all are drawn to scale."""
 
+MOST_PIECES = 48
+"""Beyond so many pages of their own, pages are drawn by their VMAs' edges alone."""
+LONGEST = 24
+"""A VMA's range is then as wide as so many pages at most."""
+
 GAP = 22
 
 
@@ -69,20 +74,27 @@ def axis_of(scenes: Iterable[Scene], left: float) -> Axis:
                 used.update(pte.address for pte in view.ptes)
                 used.update(entry.address for entry in view.swapped)
                 used.update(pin.address for pin in view.pins)
-    ranges.update((page, page + 1) for page in used)
-    return _drawn(sorted(ranges) or [(0, 1)], left)
+    single = ranges | {(page, page + 1) for page in used}
+    if len(_edges(single)) <= MOST_PIECES:
+        return _drawn(sorted(single) or [(0, 1)], left, 2)
+    return _drawn(sorted(ranges) or [(0, 1)], left, LONGEST)
 
 
-def _drawn(ranges: list[tuple[int, int]], left: float) -> Axis:
+def _edges(ranges: Iterable[tuple[int, int]]) -> list[int]:
+    return sorted({edge for pair in ranges for edge in pair})
+
+
+def _drawn(ranges: list[tuple[int, int]], left: float, most: int) -> Axis:
     mapped = _united(ranges)
     is_to_scale = sum(end - start for start, end in mapped) <= MOST_TO_SCALE
-    edges = sorted({edge for pair in ranges for edge in pair})
+    edges = _edges(ranges)
     if is_to_scale:
         edges = [page for start, end in mapped for page in range(start, end + 1)]
     pieces = list(pairwise(edges))
     starts = [start for start, _ in mapped]
     weights = {
-        piece: _weight(piece, mapped[bisect_right(starts, piece[0]) - 1]) for piece in pieces
+        piece: _weight(piece, mapped[bisect_right(starts, piece[0]) - 1], most)
+        for piece in pieces
     }
     total = sum(weight for weight in weights.values() if weight)
     cell = min(max(ROOM / (total or 1), NARROWEST), WIDEST)
@@ -104,8 +116,8 @@ def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return united
 
 
-def _weight(piece: tuple[int, int], mapped: tuple[int, int]) -> int:
+def _weight(piece: tuple[int, int], mapped: tuple[int, int], most: int) -> int:
     # In cells; 0 for what is never mapped.
     if not mapped[0] <= piece[0] < mapped[1]:
         return 0
-    return min(piece[1] - piece[0], 2)
+    return min(piece[1] - piece[0], most)

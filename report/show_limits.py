@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from report.layout import processes
+from report.layout_slots import Life, lives_of
 from report.scene import LinkView, MmView, ReferenceView, Scene, View, VmaView
 from report.story import Frame
 
@@ -18,11 +20,14 @@ MOST: Mapping[str, int] = {
     "mm": 16,
     "vma": 80,
     "anon_vma": 40,
-    "page": 80,
-    "slot": 24,
-    "get": 24,
+    "page": 40,
+    "slot": 16,
+    "get": 16,
 }
-"""How many objects of each kind are drawn, by what their ids begin with."""
+"""How many objects of each kind are drawn at a time, by what their ids begin with."""
+
+NAMES: Mapping[str, str] = {"mm": "mm_struct", "vma": "VMA", "slot": "swap slot", "get": "reference"}
+"""What kinds are called, where that is not what ids begin with."""
 
 
 @attrs.frozen
@@ -64,7 +69,8 @@ def crowd_of(frames: Sequence[Frame], most: Mapping[str, int] = MOST) -> Crowd:
         views.update(frame.ghosts)
         views.update(frame.scene)
     labels: dict[str, None] = {}
-    by_kind: dict[str, list[str]] = {kind: [] for kind in most}
+    of_kind: dict[str, list[str]] = {kind: [] for kind in most}
+    lives = lives_of({**frame.ghosts, **frame.scene} for frame in frames)
     for each in dict.fromkeys(_by_interest(frames, views)):
         view = views[each]
         if isinstance(view, LinkView):
@@ -72,16 +78,34 @@ def crowd_of(frames: Sequence[Frame], most: Mapping[str, int] = MOST) -> Crowd:
         if isinstance(view, MmView | VmaView | ReferenceView):
             label = view.label if isinstance(view, MmView) else view.process
             labels.setdefault(label)
-        by_kind[_kind(each)].append(each)
-    drawn = frozenset([*labels][: most["mm"]])
+        of_kind[_kind(each)].append(each)
+    present = lives_of(map(processes, ({**frame.ghosts, **frame.scene} for frame in frames)))
+    ordered = [each for each in labels if each in present]
+    drawn = _that_fit(ordered, present, len(frames), most["mm"])
     kept: set[str] = set()
     left_out = {}
-    for kind, ids in by_kind.items():
-        here = [each for each in ids if _process(views[each]) in {None, *drawn}][: most[kind]]
+    for kind, ids in of_kind.items():
+        able = [each for each in ids if _process(views[each]) in {None, *drawn}]
+        # Of a process that is drawn, the mm is.
+        here = able if kind == "mm" else _that_fit(able, lives, len(frames), most[kind])
         kept.update(here)
         if len(here) < len(ids):
             left_out[kind] = len(ids) - len(here)
     return Crowd(frozenset(kept), left_out)
+
+
+def _that_fit(ids: Sequence[str], lives: Mapping[str, Life], frames: int, most: int) -> list[str]:
+    # The first ones, but never more at a time than may be.
+    crowd = [0] * frames
+    kept = []
+    for each in ids:
+        life = lives[each]
+        span = range(life.first, life.last + 1)
+        if all(crowd[at] < most for at in span):
+            kept.append(each)
+            for at in span:
+                crowd[at] += 1
+    return kept
 
 
 def _kind(identifier: str) -> str:

@@ -15,7 +15,7 @@ from report.page import document, element, part
 from report.scene import Scene
 from report.show_body import WORDS, bar, side
 from report.show_data import Json, Texts, drawn_in, frame_json, scene_json, world_json
-from report.show_limits import Crowd, crowd_of
+from report.show_limits import NAMES, Crowd, crowd_of
 from report.show_steps import steps_html
 from report.story import Frame
 
@@ -186,7 +186,7 @@ def _about(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) 
         parts.append(_note("left-out-after", about.steps - 1 - last, about.steps))
     for history, crowd in zip(histories, crowds, strict=True):
         if crowd.left_out:
-            what = ", ".join(f"{count} {kind}" for kind, count in crowd.left_out.items())
+            what = ", ".join(f"{count} {NAMES.get(kind, kind)}" for kind, count in crowd.left_out.items())
             parts.append(_note("left-out-objects", history.name, what))
     return parts
 

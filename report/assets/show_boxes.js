@@ -297,6 +297,7 @@ const boxes = (() => {
 
   // Entries of a page table where no VMA is: they have no row, so they stand in the lane's first.
   function strays(view, mm) {
+    if (mm.vmas.some((id) => !view.get(id))) return []; // Who is left out has entries, too.
     const [top] = view.layout.lanes[view.layout.laneOf[mm.label]];
     return [...entries(mm)]
       .filter(([address]) => walk.vmaAt(view.scene, mm.label, address) === null)

@@ -2,7 +2,7 @@
 // How large pictures are, and what of them is seen.
 //
 //   fitting.fit(shown)       size the pictures of the views shown; banners have one height
-//   fitting.reveal()         bring what breaks the law into sight
+//   fitting.reveal()         bring what breaks the law into sight, or else a VMA that changed
 const fitting = (() => {
   // Below the smallest, the picture's text could not be read: it scrolls instead.
   const [SMALLEST, LARGEST] = [0.72, 1.3];
@@ -55,11 +55,14 @@ const fitting = (() => {
   }
 
   function revealIn(canvas) {
-    const found = [...canvas.querySelectorAll(".broken")].map((each) =>
-      each.getBoundingClientRect(),
-    );
-    if (!found.length) return;
+    const boxesOf = (name) =>
+      [...canvas.querySelectorAll(name)].map((each) => each.getBoundingClientRect());
     const seen = canvas.getBoundingClientRect();
+    const isSeen = (box) => box.top >= seen.top && box.bottom <= seen.bottom && box.left < seen.right;
+    const changed = boxesOf("svg.picture .vma:is(.is-new, .is-changed)");
+    const broken = boxesOf("svg.picture .broken");
+    const found = broken.length ? broken : changed.some(isSeen) ? [] : changed.slice(0, 1);
+    if (!found.length) return;
     const least = (side) => Math.min(...found.map((box) => box[side]));
     const most = (side) => Math.max(...found.map((box) => box[side]));
     canvas.scrollBy(
