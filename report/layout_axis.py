@@ -93,8 +93,7 @@ def _drawn(ranges: list[tuple[int, int]], left: float, most: int) -> Axis:
     pieces = list(pairwise(edges))
     starts = [start for start, _ in mapped]
     weights = {
-        piece: _weight(piece, mapped[bisect_right(starts, piece[0]) - 1], most)
-        for piece in pieces
+        piece: _weight(piece, mapped[bisect_right(starts, piece[0]) - 1], most) for piece in pieces
     }
     total = sum(weight for weight in weights.values() if weight)
     cell = min(max(ROOM / (total or 1), NARROWEST), WIDEST)

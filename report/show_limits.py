@@ -26,7 +26,12 @@ MOST: Mapping[str, int] = {
 }
 """How many objects of each kind are drawn at a time, by what their ids begin with."""
 
-NAMES: Mapping[str, str] = {"mm": "mm_struct", "vma": "VMA", "slot": "swap slot", "get": "reference"}
+NAMES: Mapping[str, str] = {
+    "mm": "mm_struct",
+    "vma": "VMA",
+    "slot": "swap slot",
+    "get": "reference",
+}
 """What kinds are called, where that is not what ids begin with."""
 
 

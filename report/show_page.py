@@ -186,7 +186,9 @@ def _about(about: About, histories: Sequence[History], crowds: Sequence[Crowd]) 
         parts.append(_note("left-out-after", about.steps - 1 - last, about.steps))
     for history, crowd in zip(histories, crowds, strict=True):
         if crowd.left_out:
-            what = ", ".join(f"{count} {NAMES.get(kind, kind)}" for kind, count in crowd.left_out.items())
+            what = ", ".join(
+                f"{count} {NAMES.get(kind, kind)}" for kind, count in crowd.left_out.items()
+            )
             parts.append(_note("left-out-objects", history.name, what))
     return parts
 
