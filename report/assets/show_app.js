@@ -87,6 +87,7 @@
     shown = seen().map((at) => makeView(worlds[at], worlds[at].indexOf(step), unlike(at)));
     $("panes").classList.toggle("two", shown.length > 1);
     document.body.classList.toggle("comparing", shown.length > 1);
+    document.body.classList.toggle("filling", shown.length === 1);
     $("panes").replaceChildren(...shown.map((view, at) => pane(view, seen()[at])));
     fitting.fit(shown);
     fitting.reveal();

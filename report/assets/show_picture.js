@@ -133,11 +133,13 @@ const picture = (() => {
   // Beside each VMA that a reverse-map walk comes to, or ought to: in which order, and what it finds.
   function marks(view, walked) {
     const x = view.layout.axis[view.layout.axis.length - 1][1] + 6;
-    const mark = (vma, sign, key, name) => {
-      const y = lines.rowOf(view, vma);
+    const mark = ({ vma, process }, sign, key, name) => {
+      const { lanes, laneOf } = view.layout;
+      // Where no VMA is, in the first row of the lane.
+      const y = vma ? lines.rowOf(view, vma) : lanes[laneOf[process]][0] + 35;
       return make(
         "g",
-        { class: `walked ${name}`, "data-walked": vma },
+        { class: `walked ${name}`, "data-walked": vma || `mm:${process}` },
         make("rect", { x: x - 3, y: y - 13, width: 56, height: 26, rx: 4 }),
         text(x + 25, y - 2, sign, { "text-anchor": "middle", class: "strong" }),
         text(x + 25, y + 9, page.say(key), { size: 9.5, room: 52, "text-anchor": "middle" }),
@@ -146,12 +148,12 @@ const picture = (() => {
     return [
       ...walked.visits.map((visit, at) =>
         visit.maps
-          ? mark(visit.vma, `${at + 1} ✓`, "walk-found", "found")
-          : mark(visit.vma, `${at + 1} ∅`, "walk-idle", "idle"),
+          ? mark(visit, `${at + 1} ✓`, "walk-found", "found")
+          : mark(visit, `${at + 1} ∅`, "walk-idle", "idle"),
       ),
       ...walked.missed
-        .filter((each) => each.vma && view.layout.rows[each.vma])
-        .map((each) => mark(each.vma, "✗", "walk-missed", "missed")),
+        .filter((each) => view.layout.laneOf[each.process] !== undefined)
+        .map((each) => mark(each, "✗", "walk-missed", "missed")),
     ];
   }
 

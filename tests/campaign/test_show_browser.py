@@ -1,0 +1,597 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The step-through page in a real browser."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from campaign import cli
+from campaign.story import story
+from campaign.subject_names import kernel_named
+from report.scene import AnonVmaView, PageView, VmaView
+from strategies.ops import exit_, fork, mmap, mremap, write
+from strategies.trace import Trace, load
+from tests.browser import browser, complaints, open_page, press, wait_for  # noqa: F401 - a fixture
+
+TRACES = Path("tests/traces")
+NASTY = "</script><script>document.title='broken'</script>\"'&<!--\u2028<b>bold</b>"
+DOUBLE_REUSE = TRACES / "double-reuse.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What makes a page of a trace, each once."""
+    directory, known = tmp_path_factory.mktemp("pages"), {}
+
+    def make(trace, *on):
+        key = (str(trace), on)
+        if key not in known:
+            known[key] = directory / f"{len(known)}.html"
+            subjects = [part for name in on for part in ("--on", name)]
+            assert cli.main(["show", str(trace), "-o", str(known[key]), *subjects]) == 0
+        return known[key]
+
+    return make
+
+
+@pytest.fixture
+def shown(browser, made):  # noqa: F811
+    """What opens the page of a trace, and afterwards sees that the browser had no complaint."""
+
+    def show(trace, *on, **options):
+        open_page(browser, made(trace, *on), **options)
+        return browser
+
+    yield show
+    assert not complaints(browser)
+
+
+def text_of(browser, identifier):  # noqa: F811
+    """The texts of what stands for an object in the first picture, in one line."""
+    script = """
+      const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"]`);
+      return [...thing.querySelectorAll("text")].map((each) => each.textContent).join(" ");
+    """
+    return browser.execute_script(script, identifier)
+
+
+def ids(browser, selector):  # noqa: F811
+    """The ids of the objects of a selection."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.dataset.id)"
+    return browser.execute_script(script, selector)
+
+
+def fragment(browser):  # noqa: F811
+    """The parameters of the address."""
+    return browser.execute_script(
+        "return Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
+    )
+
+
+def frames(path, kernel=None):
+    """What the model says of a trace."""
+    trace = load(path)
+    law = trace.finding.law if trace.finding else ""
+    return [told.frame for told in story(kernel_named(kernel or trace.kernel), trace.ops, law=law)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "double-reuse",
+        "merge-without-links",
+        "pinned-page-shared-through-swap",
+        "failed-fork-leaves-links",
+        "mremap-merged-without-links",
+        "endless-chain",
+        "root-freed-before-a-held-child",
+    ],
+)
+def test_every_step_shows_what_the_model_has(shown, name):
+    """In each step, all that exists is in the picture with the model's numbers, and no more."""
+    path = TRACES / f"{name}.json"
+    browser = shown(path, fragment="#step=start")  # noqa: F811
+    for frame in frames(path):
+        there = set(ids(browser, ".picture [data-id]:not(.is-ghost)"))
+        assert there == set(frame.scene)
+        for each, view in frame.scene.items():
+            text = text_of(browser, each) if not each.startswith("mm:") else ""
+            if isinstance(view, AnonVmaView):
+                assert view.name in text
+                assert number(text, "refcount") == view.refcount
+                assert [number(text, field) for field, _ in view.counts] == [
+                    count for _, count in view.counts
+                ]
+                assert ("root" in text) == (view.root == each)
+            elif isinstance(view, PageView):
+                assert number(text, "mapcount") == view.mapcount
+                assert number(text, "index") == view.index
+                assert number(text, "content") == view.content
+            elif isinstance(view, VmaView):
+                assert view.prot in text
+                orders = [order(browser, link) for link in view.chain]
+                assert orders == [str(at + 1) for at in range(len(view.chain))]
+        press(browser, Keys.ARROW_RIGHT)
+
+
+def number(text, field):
+    """The number after a field's name, the new one where there are two."""
+    value = text.partition(f"{field} ")[2].split()[0]
+    return int(value.rpartition("→")[2])
+
+
+def order(browser, link):  # noqa: F811
+    """The number in a link's circle."""
+    script = """
+      const link = document.querySelector(`.picture [data-id="${CSS.escape(arguments[0])}"]`);
+      return link.querySelector(".order").textContent;
+    """
+    return browser.execute_script(script, link)
+
+
+def test_it_opens_at_the_finding(shown):
+    """The page shows at once which law is broken, by what values, and where in the picture."""
+    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    banner = browser.find_element("css selector", ".banner").text
+    assert "fork reuses only an anon_vma without an active VMA" in banner
+    assert "fork gave anon_vma#12 (av2) to vma#18 (p4) while vma#9 (p2)" in banner
+    values = [e.text for e in browser.find_elements("css selector", ".contradiction li")]
+    assert values == [
+        "vma#18 (p4) ->anon_vma = anon_vma#12 (av2)",
+        "vma#9 (p2) ->anon_vma = anon_vma#12 (av2)",
+    ]
+    assert "CVE-2022-42703" in banner
+    broken = set(ids(browser, ".picture .broken[data-id]"))
+    assert broken == {"anon_vma#12", "vma#18", "vma#9", "mm:p4", "mm:p2", "avc#13", "avc#21"}
+    for each in broken - {"mm:p4", "mm:p2"}:
+        assert "✗" in text_of(browser, each)
+
+
+def test_changes_have_signs(shown):
+    """New, changed and freed objects have a sign each, and values are told as old→new."""
+    browser = shown(DOUBLE_REUSE, fragment="#step=4")  # noqa: F811
+    assert "degree 2→1" in text_of(browser, "anon_vma#7")
+    assert "Δ" in text_of(browser, "anon_vma#7")
+    assert text_of(browser, "vma#5").endswith("†")
+    assert "freed" in text_of(browser, "vma#5")
+    press(browser, Keys.ARROW_RIGHT)
+    assert text_of(browser, "vma#14").endswith("+")
+    assert not browser.find_elements("css selector", '[data-id="vma#5"]')
+
+
+def test_keys_step(shown):
+    """Arrows, Home and End move through the steps, F goes to the finding."""
+    browser = shown(DOUBLE_REUSE, fragment="#step=2")  # noqa: F811
+    for key, step in (
+        (Keys.ARROW_LEFT, "1"),
+        (Keys.HOME, "start"),
+        (Keys.ARROW_LEFT, "start"),
+        (Keys.ARROW_RIGHT, "0"),
+        (Keys.END, "6"),
+        (Keys.ARROW_RIGHT, "6"),
+        (Keys.HOME, "start"),
+        ("f", "6"),
+    ):
+        press(browser, key)
+        assert fragment(browser)["step"] == step
+    current = browser.find_elements("css selector", '[aria-current="step"]')
+    assert [each.get_attribute("data-step") for each in current] == ["6"]
+
+
+def test_the_slider_steps(shown):
+    """The slider stands where the step is and moves it; it says aloud which operation it is."""
+    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    slider = browser.find_element("id", "slider")
+    assert slider.get_attribute("value") == "6"
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert fragment(browser)["step"] == "5"
+    assert slider.get_attribute("aria-valuetext") == "ops[5] p3 = fork(p2)"
+    assert "ops[5] p3 = fork(p2)" in browser.find_element("id", "live").get_attribute("textContent")
+
+
+def test_play_goes_through_all_steps(shown):
+    """Space plays from the start, and pauses."""
+    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    browser.execute_script("document.activeElement.blur()")
+    press(browser, " ")
+    assert fragment(browser)["step"] == "start"
+    assert browser.find_element("id", "play").text == "Pause"
+    wait_for(lambda: fragment(browser)["step"] != "start")
+    press(browser, " ")
+    assert browser.find_element("id", "play").text == "Play"
+
+
+def test_less_motion_plays_nothing_by_itself(shown):
+    """For who has asked for reduced motion, play is one step."""
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    feature = {"name": "prefers-reduced-motion", "value": "reduce"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    browser.find_element("id", "play").click()
+    assert fragment(browser)["step"] == "2"
+    assert browser.find_element("id", "play").text == "Play"
+
+
+def test_back_goes_back(shown):
+    """Each step that was gone to is an entry of the browser's history."""
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    for step in ("3", "5"):
+        browser.execute_script("return new Promise((done) => setTimeout(done, 450))")
+        browser.find_element("css selector", f'.row[data-step="{step}"]').click()
+    browser.back()
+    assert fragment(browser)["step"] == "3"
+    assert browser.find_element("css selector", ".banner .step").text == "ops[3]"
+    browser.forward()
+    assert browser.find_element("css selector", ".banner .step").text == "ops[5]"
+
+
+def test_the_address_says_what_is_seen(shown):
+    """Step, object, world and language of an address are those of the page."""
+    browser = shown(  # noqa: F811
+        DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=3&on=none&at=page%234&lang=zh"
+    )
+    assert browser.find_element("css selector", ".banner .step").text == "ops[3]"
+    assert len(browser.find_elements("css selector", ".pane")) == 1
+    assert ids(browser, ".chosen") == ["page#4"]
+    assert browser.find_element("css selector", ".of-operations h2").text == "操作"
+
+
+def test_nothing_moves_between_steps(shown):
+    """Whatever is drawn in two steps stands at the same place in both, on the screen as well."""
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    script = """
+      return Object.fromEntries([...document.querySelectorAll(".picture [data-id]")].map((each) => {
+        const box = each.querySelector("rect, circle").getBoundingClientRect();
+        return [each.dataset.id, [Math.round(box.x), Math.round(box.y)]];
+      }));
+    """
+    places = {}
+    for _ in range(7):
+        for each, place in browser.execute_script(script).items():
+            assert places.setdefault(each, place) == place
+        press(browser, Keys.ARROW_RIGHT)
+    assert len(places) > 20
+
+
+class TestWalk:
+    """The reverse-map walk from a page."""
+
+    def test_all_are_found(self, shown):
+        """Clicked, a page shows whom a walk visits, in the order of the tree, and who is lit."""
+        browser = shown(DOUBLE_REUSE, fragment="#step=5")  # noqa: F811
+        click(browser, "page#4")
+        walked = browser.find_elements("css selector", "ol.walk li.found")
+        assert [each.text.split()[3] for each in walked] == ["vma#1", "vma#9", "vma#14"]
+        assert marks(browser) == ["vma#1", "vma#9", "vma#14"]
+        lit = set(ids(browser, ".picture .lit[data-id]"))
+        assert {"anon_vma#3", "vma#1", "vma#9", "avc#10", "avc#15"} <= lit
+        assert not {"anon_vma#7", "avc#11", "avc#13"} & lit
+
+    def test_who_is_missed_is_red(self, shown, tmp_path):
+        """Who maps a page and is not in its anon_vma's tree is marked as missed."""
+        ops = [mmap("p0", 1), write("p0", 1), fork("p0", "p1"), mremap("p0", 1, 1, 2)]
+        ops += [mmap("p0", 0), mremap("p0", 2, 1, 1)]
+        path = tmp_path / "missed.json"
+        path.write_text(Trace(kernel="v6.16", ops=tuple(ops)).to_json_text())
+        browser = shown(path)  # noqa: F811
+        click(browser, "page#4")
+        details = browser.find_element("id", "details").text
+        assert "✗ vma#11 p0 maps it at page 1 and the walk does not come there" in details
+        assert "The walk misses 1 mapping(s)." in details
+        (missed,) = browser.find_elements("css selector", ".walked.missed")
+        assert missed.get_attribute("data-walked") == "vma#11"
+        bad = browser.execute_script(
+            "return getComputedStyle(document.documentElement).getPropertyValue('--bad')"
+        )
+        assert same_colour(missed.value_of_css_property("color"), bad)
+        assert marks(browser) == ["vma#5"]
+
+    def test_of_a_page_without_anon_vma_no_walk_starts(self, shown):
+        """Where page->mapping leads to freed memory, the page says so."""
+        browser = shown(TRACES / "mremap-merged-without-links.json")  # noqa: F811
+        click(browser, "page#4")
+        details = browser.find_element("id", "details").text
+        assert "anon_vma#3 (av0) ✗ freed" in details
+        assert "The walk misses 1 mapping(s)." in details
+
+    def test_escape_lets_go(self, shown):
+        """Escape, and another click, end it."""
+        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        click(browser, "page#4")
+        assert browser.find_elements("css selector", ".dimmed")
+        press(browser, Keys.ESCAPE)
+        assert "at" not in fragment(browser)
+        assert browser.find_element("id", "legend").is_displayed()
+
+    def test_a_keyboard_is_enough(self, shown):
+        """Focused, an object is chosen by Enter; its fields are told in the kernel's words."""
+        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        browser.execute_script("document.querySelector('.picture [data-id=\"vma#9\"]').focus()")
+        press(browser, Keys.ENTER)
+        details = browser.find_element("id", "details").text
+        for word in ("vm_start", "vm_end", "vm_pgoff", "vm_flags", "anon_vma", "anon_vma_chain"):
+            assert word in details
+        press(browser, Keys.ENTER)
+        assert "at" not in fragment(browser)
+
+
+def click(browser, identifier):  # noqa: F811
+    """Click an object of the first picture."""
+    script = """
+      const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"] text`);
+      thing.dispatchEvent(new MouseEvent("click", {bubbles: true}));
+    """
+    browser.execute_script(script, identifier)
+
+
+def same_colour(shown, named):
+    """Whether rgb(1, 2, 3) is #010203."""
+    parts = [int(part) for part in shown[shown.index("(") + 1 : -1].split(",")[:3]]
+    return "#" + "".join(f"{part:02x}" for part in parts) == named.strip()
+
+
+def marks(browser):  # noqa: F811
+    """The VMAs that the picture says a walk visits, in order."""
+    script = """
+      const made = [...document.querySelectorAll(".walked.found")];
+      const order = (each) => parseInt(each.textContent);
+      return made.sort((a, b) => order(a) - order(b)).map((each) => each.dataset.walked);
+    """
+    return browser.execute_script(script)
+
+
+class TestCalls:
+    """The kernel functions of a step."""
+
+    def test_they_are_a_tree_that_folds(self, shown):
+        """Callers hold what they call, and can be closed."""
+        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        assert browser.find_elements("css selector", "#calls details details details")
+        text = browser.find_element("id", "calls").text
+        assert (
+            text.index("dup_mmap()")
+            < text.index("anon_vma_fork()")
+            < text.index("anon_vma_clone()")
+        )
+        browser.find_element("css selector", "#calls summary").click()
+        assert "anon_vma_clone()" not in browser.find_element("id", "calls").text
+
+    def test_a_failed_allocation_is_marked(self, shown):
+        """Where memory ran out, the list says so."""
+        browser = shown(TRACES / "failed-fork-leaves-links.json")  # noqa: F811
+        failed = browser.find_elements("css selector", "#calls .failed")
+        assert [each.text for each in failed] == ["✗ failed"]
+
+
+class TestSideBySide:
+    """The same trace on two releases."""
+
+    def test_both_worlds_are_there(self, shown):
+        """Each has its picture; what differs is marked, and so is the first differing step."""
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")  # noqa: F811
+        heads = [each.text for each in browser.find_elements("css selector", ".pane h2")]
+        assert heads == ["v5.18", "v6.1"]
+        other = '.pane[data-world="1"] '
+        assert "anon_vma#22" in ids(browser, f"{other}.thing:has(.badge.is-other)")
+        assert "vma#9" not in ids(browser, f"{other}.thing:has(.badge.is-other)")
+        assert [
+            each.get_attribute("data-step")
+            for each in browser.find_elements("css selector", ".mark.other")
+        ] == ["6"]
+        row = browser.find_element("css selector", '.row[data-step="6"]').text
+        assert "✗" in row
+        assert "≠" in row
+
+    def test_they_stand_beside_each_other_if_there_is_room(self, shown):
+        """In a wide window two pictures are side by side, in a narrow one they are stacked."""
+        tops = []
+        for width in (1400, 600):
+            browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", width=width)  # noqa: F811
+            tops.append([p.rect["y"] for p in browser.find_elements("css selector", ".pane")])
+        assert tops[0][0] == tops[0][1]
+        assert tops[1][0] < tops[1][1]
+
+    def test_the_first_difference_is_jumped_to(self, shown):
+        """D goes to the first step that differs."""
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=1&on=v6.1")  # noqa: F811
+        press(browser, "d")
+        assert fragment(browser)["step"] == "6"
+
+    def test_one_of_several_is_chosen(self, shown):
+        """With three subjects, the one beside the first can be changed or dropped."""
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", "v6.12")  # noqa: F811
+        select = browser.find_element("id", "compare")
+        for option, heads in ((2, ["v5.18", "v6.12"]), (0, ["v5.18"])):
+            select.find_elements("tag name", "option")[option].click()
+            found = [each.text for each in browser.find_elements("css selector", ".pane h2")]
+            assert found == heads
+
+
+class TestReading:
+    """For whoever reads it."""
+
+    def test_chinese(self, shown):
+        """All of the interface is in Chinese for who reads Chinese; the kernel's words are not."""
+        browser = shown(DOUBLE_REUSE, language="zh-CN")  # noqa: F811
+        assert browser.find_element("id", "play").text == "播放"
+        assert "违反" in browser.find_element("css selector", ".law").text
+        assert "refcount 3" in text_of(browser, "anon_vma#3")
+        click(browser, "page#4")
+        assert "反向映射" in browser.find_element("id", "details").text
+
+    def test_the_language_is_switched(self, shown):
+        """The buttons change every word of the page and keep the step."""
+        browser = shown(DOUBLE_REUSE, fragment="#step=3")  # noqa: F811
+        browser.find_element("css selector", '[data-language="zh"]').click()
+        assert browser.find_element("css selector", ".fine").text == "✓ 此处所有规则都成立。"
+        assert fragment(browser) == {"step": "3", "lang": "zh"}
+        browser.find_element("css selector", '[data-language="en"]').click()
+        assert browser.find_element("css selector", ".fine").text == "✓ Every law holds here."
+
+    def test_dark_and_light(self, shown):
+        """The colours are the system's, until the reader says otherwise."""
+        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
+        body = browser.find_element("tag name", "body")
+        grounds = [body.value_of_css_property("background-color")]
+        for theme in (2, 1, 0):
+            browser.find_elements("css selector", "#theme option")[theme].click()
+            grounds.append(body.value_of_css_property("background-color"))
+        dark, light = "rgba(13, 17, 23, 1)", "rgba(255, 255, 255, 1)"
+        assert grounds == [dark, dark, light, dark]
+
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_texts_can_be_told_from_their_ground(self, shown, dark):
+        """Every colour of a text has a contrast of 4.5 to 1 to what it stands on."""
+        browser = shown(DOUBLE_REUSE, dark=dark)  # noqa: F811
+        colours = browser.execute_script(
+            """
+            const style = getComputedStyle(document.documentElement);
+            const pair = (name) => [name, style.getPropertyValue(name)];
+            return Object.fromEntries(arguments[0].map(pair));
+            """,
+            ["--ground", "--panel", "--box", "--lane", "--bad-ground", *TEXTS],
+        )
+        for ground in ("--ground", "--panel", "--box", "--lane"):
+            for text in TEXTS:
+                assert contrast(colours[ground], colours[text]) >= 4.5, (ground, text)
+        assert contrast(colours["--bad-ground"], colours["--bad"]) >= 4.5
+
+    def test_everything_that_can_be_pressed_has_a_name(self, shown):
+        """Each button, field and object has words for who does not see it."""
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")  # noqa: F811
+        script = """
+          const what = "button, select, input, [role=button], [role=region]";
+          const all = document.querySelectorAll(what);
+          const name = (each) => each.getAttribute("aria-label") || each.textContent.trim()
+            || (each.labels && each.labels.length && each.labels[0].textContent.trim());
+          return [...all].filter((each) => !name(each)).map((each) => each.outerHTML);
+        """
+        assert browser.execute_script(script) == []
+
+    def test_no_text_runs_into_another(self, shown):
+        """In no step of the CVE do two texts of the picture share any room."""
+        browser = shown(DOUBLE_REUSE, fragment="#step=start")  # noqa: F811
+        script = """
+          const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
+            const box = each.getBoundingClientRect();
+            return {text: each.textContent, left: box.left + 1, right: box.right - 1,
+                    top: box.top + 2.5, bottom: box.bottom - 2.5};
+          }).filter((box) => box.text && box.bottom > box.top);
+          const within = (a, b, from, to) => a[from] < b[to] && b[from] < a[to];
+          const meet = (a, b) => within(a, b, "left", "right") && within(a, b, "top", "bottom");
+          return boxes.flatMap((a, at) => boxes.slice(at + 1).filter((b) => meet(a, b))
+            .map((b) => `${a.text} | ${b.text}`));
+        """
+        for _ in range(8):
+            assert browser.execute_script(script) == []
+            press(browser, Keys.ARROW_RIGHT)
+
+    def test_a_window_of_usual_size_is_enough(self, shown):
+        """At 1280 by 800 the CVE's picture and finding are seen without scrolling."""
+        browser = shown(DOUBLE_REUSE, width=1280, height=800)  # noqa: F811
+        script = """
+          const canvas = document.querySelector(".canvas"), page = document.documentElement;
+          return [canvas.scrollHeight - canvas.clientHeight,
+                  canvas.scrollWidth - canvas.clientWidth,
+                  page.scrollHeight - page.clientHeight];
+        """
+        assert max(browser.execute_script(script)) <= 1
+        size = "return parseFloat(document.querySelector('.canvas svg').style.width)"
+        width = browser.execute_script(
+            "return document.querySelector('.canvas svg').viewBox.baseVal.width"
+        )
+        assert browser.execute_script(size) / width >= 0.8
+
+    def test_on_paper_controls_are_gone(self, shown):
+        """Printed are the step and the list, on white, and nothing that could be pressed only."""
+        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert not browser.find_element("css selector", ".bar").is_displayed()
+        assert browser.find_element("css selector", ".canvas svg").is_displayed()
+        assert browser.find_element("id", "steps").is_displayed()
+        ground = browser.find_element("tag name", "body").value_of_css_property("background-color")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
+        assert ground == "rgba(255, 255, 255, 1)"
+
+    def test_without_javascript_it_is_text(self, browser, made):  # noqa: F811
+        """Steps and finding can be read where no script runs."""
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            open_page_without_script(browser, made(DOUBLE_REUSE))
+            text = browser.find_element("tag name", "body").text
+        finally:
+            browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        assert "ops[6] p4 = fork(p3)" in text
+        assert "fork gave anon_vma#12 to vma#18 (p4)" in text
+
+
+TEXTS = (
+    "--ink",
+    "--faint",
+    "--bad",
+    "--new",
+    "--changed",
+    "--freed",
+    "--other",
+    "--link",
+    "--good",
+)
+
+
+def open_page_without_script(browser, path):  # noqa: F811
+    """Open a page where ``open_page`` cannot ask the browser anything."""
+    browser.get(path.as_uri())
+
+
+def contrast(one, other):
+    """The contrast of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour):
+        digits = colour.strip().lstrip("#")
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_whatever_a_trace_says_is_text(shown, tmp_path):
+    """A note, a name and a message with markup in them are shown as they are."""
+    trace = json.loads(DOUBLE_REUSE.read_text())
+    trace["note"] = NASTY
+    trace["finding"] |= {"law": NASTY.replace("\u2028", ""), "message": NASTY}
+    path = tmp_path / "<b>x<script>alert(1)<" / "script>\"'&.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(trace))
+    browser = shown(path, "v6.1")  # noqa: F811
+    assert "broken" not in browser.title
+    about = [each.text for each in browser.find_elements("css selector", ".about")]
+    assert " ".join(NASTY.split()) in about[0]
+    assert "document.title='broken'" in about[1]
+    assert not browser.find_elements("css selector", "main b, h1 b")
+    assert browser.find_element("tag name", "h1").text == "script>\"'& on v6.1"
+
+
+def is_at(browser, step):  # noqa: F811
+    """Whether the page shows the state after an operation."""
+    return browser.find_element("css selector", ".banner .step").text == f"ops[{step}]"
+
+
+def test_a_thousand_steps_are_stepped_through(shown, tmp_path):
+    """Any of a thousand steps is shown as soon as it is asked for, from either side."""
+    ops = [mmap("p0", 0, 2), write("p0", 0)]
+    for each in range(333):
+        ops += [fork("p0", f"p{each + 1}"), write(f"p{each + 1}", 0), exit_(f"p{each + 1}")]
+    path = tmp_path / "long.json"
+    path.write_text(Trace(kernel="v6.12", ops=tuple(ops[:1000])).to_json_text())
+    browser = shown(path)  # noqa: F811
+    assert len(browser.find_elements("css selector", ".row")) == 1001
+    told = frames(path)
+    for step in (500, 3, 998, 997, 501):
+        browser.execute_script("location.hash = arguments[0]", f"#step={step}")
+        wait_for(partial(is_at, browser, step))
+        there = set(ids(browser, ".picture [data-id]:not(.is-ghost)"))
+        assert there == set(told[step + 1].scene)
