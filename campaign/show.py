@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from campaign.errors import CLEAN, UnavailableError, UsageError
 from campaign.observe import missing_ops
-from campaign.replay import subject_of
+from campaign.replay import add_build, subject_of
 from campaign.store import write_atomic
-from campaign.subject_names import kernel_named
+from campaign.subject_names import is_tree, kernel_named
 from model.kernels import Kernel
 from report.show_page import About, History, show_page
 from strategies.trace import Trace, load, printable
+
+if TYPE_CHECKING:
+    from campaign.show_histories import Teller
+    from campaign.story import Told
 
 MOST_SUBJECTS = 6
 
@@ -26,9 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "show",
         help="a trace as a page to step through",
         description="Write a page that shows a trace step by step: one file that opens from disk "
-        "in any browser. Given several subjects, the page shows the first beside each other one "
-        "and marks the first step that differs. Exit code: 0 written, 2 bad usage or input, 3 a "
-        "subject that cannot run here or a release without an operation.",
+        "in any browser. Given several subjects, the page shows the first beside each other one; "
+        "of models it marks the first step that differs. Exit code: 0 written, 2 bad usage or "
+        "input, 3 a subject that cannot run here or a release without an operation.",
         allow_abbrev=False,
     )
     parser.add_argument("trace", metavar="TRACE", help="trace file")
@@ -50,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="a statement of the kernel's own comments that is untrue is a finding, too",
     )
+    add_build(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,14 +65,10 @@ def run(args: argparse.Namespace) -> int:
     where = printable(args.trace)
     names = _names(args.on)
     trace = load(args.trace)
-    kernels = [kernel_named(name) for name in names] or [subject_of(trace, where)]
-    _check(trace, kernels, where)
-    from campaign.show_histories import histories, teller_of
+    from campaign.show_histories import histories
 
-    is_alone = len(kernels) == 1
-    tellers = [teller_of(each, trace, strict=args.strict, is_alone=is_alone) for each in kernels]
-    output = Path(args.output or f"{Path(args.trace).stem}.html")
-    shown = histories(trace, tellers)
+    output = Path(f"{Path(args.trace).stem}.html" if args.output is None else args.output)
+    shown = histories(trace, _tellers(trace, names, where, args))
     about = About(
         title=Path(args.trace).stem,
         steps=len(trace.ops),
@@ -107,9 +109,40 @@ def _names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _check(trace: Trace, kernels: Sequence[Kernel], where: str) -> None:
-    for kernel in kernels:
-        missing = missing_ops(kernel, trace.ops)
-        if missing:
-            msg = f"{where} cannot be run on {kernel.name}: {'; '.join(map(str, missing))}"
-            raise UnavailableError(msg)
+def _tellers(
+    trace: Trace, names: Sequence[str], where: str, args: argparse.Namespace
+) -> list[Teller]:
+    if not names:
+        return [_model(trace, subject_of(trace, where), where, args, is_alone=True)]
+    is_alone = len(names) == 1
+    return [
+        _tree(trace, name, args)
+        if is_tree(name)
+        else _model(trace, kernel_named(name), where, args, is_alone=is_alone)
+        for name in names
+    ]
+
+
+def _model(
+    trace: Trace, kernel: Kernel, where: str, args: argparse.Namespace, *, is_alone: bool
+) -> Teller:
+    from campaign.show_histories import teller_of
+
+    missing = missing_ops(kernel, trace.ops)
+    if missing:
+        msg = f"{where} cannot be run on {kernel.name}: {'; '.join(map(str, missing))}"
+        raise UnavailableError(msg)
+    return teller_of(kernel, trace, strict=args.strict, is_alone=is_alone)
+
+
+def _tree(trace: Trace, name: str, args: argparse.Namespace) -> Teller:
+    from campaign.show_histories import Teller
+    from campaign.tree_replay import tree_named
+    from campaign.tree_story import tree_story
+
+    tree = tree_named(name, args.build)
+
+    def tell(_since: int) -> Iterator[Told]:
+        return tree_story(tree, trace, strict=args.strict)
+
+    return Teller(tree.name, tree.subject.kernel, tell, is_comparable=False)

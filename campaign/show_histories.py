@@ -34,11 +34,13 @@ class Teller:
         name: The subject.
         kernel: The release that it is or that is nearest to it.
         tell: Yields the steps; given the first that is to be told in full.
+        is_comparable: Whether its steps are those of other subjects.
     """
 
     name: str
     kernel: Kernel
     tell: Callable[[int], Iterator[Told]]
+    is_comparable: bool = True
 
 
 def teller_of(kernel: Kernel, trace: Trace, *, strict: bool, is_alone: bool) -> Teller:
@@ -90,6 +92,8 @@ class _Run:
 
     def compare(self, first: _Run) -> None:
         """Notice whether this step is like that of the first subject."""
+        if not (self.teller.is_comparable and first.teller.is_comparable):
+            return
         if self.now is None or first.now is None:
             if self.difference is None and (self.now is None) != (first.now is None):
                 self.difference = (self if self.now is None else first).last

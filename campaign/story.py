@@ -109,7 +109,7 @@ def story(  # noqa: PLR0913 - what is told, by which laws, in what detail
             ghosts=ghosts(gone, scene, freed),
             changes=changes,
             broken=tuple(
-                _broken(kernel, finding_of(kernel, each, op, step), scene, is_remark=is_remark)
+                broken_of(kernel, finding_of(kernel, each, op, step), scene, is_remark=is_remark)
                 for each, is_remark in found
             ),
             is_noop=value is None and not record.is_stopped,
@@ -143,7 +143,15 @@ def _run(
     return value, None, record
 
 
-def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) -> Broken:
+def broken_of(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool = False) -> Broken:
+    """Return a finding as it is shown.
+
+    Args:
+        kernel: Where it was found.
+        finding: What.
+        scene: What there was then.
+        is_remark: Whether it only is about what the kernel's comments say.
+    """
     law = BrokenLaw.of(kernel, finding)
     objects = named_in(law.message)
     subjects = {view.label for view in scene.values() if isinstance(view, MmView)}

@@ -76,7 +76,7 @@
     return h(
       "section.pane",
       { "data-world": at, "aria-label": name },
-      worlds.length > 1 && h("h2", {}, name, h("span.faint", {}, ended)),
+      worlds.length > 1 && h("h2", { title: name }, name, h("span.faint", {}, ended)),
       h("div.banner", {}, ...panels.banner(view)),
       h("div.canvas", { tabindex: -1 }, picture.draw(view)),
     );

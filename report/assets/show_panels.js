@@ -80,7 +80,7 @@ const panels = (() => {
         h(
           "span.kind",
           {},
-          ` ${page.say(broken.is_remark ? "law-remark" : "law-broken", broken.kind)} `,
+          ` ${broken.is_remark ? page.say("law-remark") : broken.kind && page.say("law-broken", broken.kind)} `,
         ),
         broken.statement,
       ),
@@ -161,11 +161,14 @@ const panels = (() => {
 
   const KINDS = { lock: "lock", allocate: "alloc", free: "free" };
 
+  // What a source tree's driver was asked for has its arguments already.
+  const isFunction = (called, what) => ["call", "lock"].includes(what) && !called.includes("(");
+
   function call([name, kind, about = "", failed = 0, times = 1, inside = []], texts, view) {
     const [called, what] = [texts[name], texts[kind]];
     const line = [
       what === "call" ? null : h(`span.kind.${what}`, {}, KINDS[what]),
-      what === "call" || what === "lock" ? `${called}()` : called,
+      isFunction(called, what) ? `${called}()` : called,
       times > 1 ? ` ×${times}` : "",
       about ? " " : "",
       about ? objectButton(about, view) : "",
