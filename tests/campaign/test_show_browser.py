@@ -3,79 +3,32 @@
 
 import json
 from functools import partial
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from campaign import cli
-from campaign.story import story
-from campaign.subject_names import kernel_named
 from report.scene import AnonVmaView, PageView, VmaView
 from strategies.ops import exit_, fork, mmap, mremap, write
-from strategies.trace import Trace, load
-from tests.browser import browser, complaints, open_page, press, wait_for  # noqa: F401 - a fixture
+from strategies.trace import Trace
+from tests.browser import press, wait_for
+from tests.campaign.show_pages import (  # noqa: F401 - fixtures
+    DOUBLE_REUSE,
+    TRACES,
+    browser,
+    click,
+    fragment,
+    frames,
+    ids,
+    make_pages,
+    marks,
+    number,
+    open_shown,
+    order,
+    same_colour,
+    text_of,
+)
 
-TRACES = Path("tests/traces")
 NASTY = "</script><script>document.title='broken'</script>\"'&<!--\u2028<b>bold</b>"
-DOUBLE_REUSE = TRACES / "double-reuse.json"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """What makes a page of a trace, each once."""
-    directory, known = tmp_path_factory.mktemp("pages"), {}
-
-    def make(trace, *on):
-        key = (str(trace), on)
-        if key not in known:
-            known[key] = directory / f"{len(known)}.html"
-            subjects = [part for name in on for part in ("--on", name)]
-            assert cli.main(["show", str(trace), "-o", str(known[key]), *subjects]) == 0
-        return known[key]
-
-    return make
-
-
-@pytest.fixture
-def shown(browser, made):  # noqa: F811
-    """What opens the page of a trace, and afterwards sees that the browser had no complaint."""
-
-    def show(trace, *on, **options):
-        open_page(browser, made(trace, *on), **options)
-        return browser
-
-    yield show
-    assert not complaints(browser)
-
-
-def text_of(browser, identifier):  # noqa: F811
-    """The texts of what stands for an object in the first picture, in one line."""
-    script = """
-      const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"]`);
-      return [...thing.querySelectorAll("text")].map((each) => each.textContent).join(" ");
-    """
-    return browser.execute_script(script, identifier)
-
-
-def ids(browser, selector):  # noqa: F811
-    """The ids of the objects of a selection."""
-    script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.dataset.id)"
-    return browser.execute_script(script, selector)
-
-
-def fragment(browser):  # noqa: F811
-    """The parameters of the address."""
-    return browser.execute_script(
-        "return Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
-    )
-
-
-def frames(path, kernel=None):
-    """What the model says of a trace."""
-    trace = load(path)
-    law = trace.finding.law if trace.finding else ""
-    return [told.frame for told in story(kernel_named(kernel or trace.kernel), trace.ops, law=law)]
 
 
 @pytest.mark.parametrize(
@@ -115,21 +68,6 @@ def test_every_step_shows_what_the_model_has(shown, name):
                 orders = [order(browser, link) for link in view.chain]
                 assert orders == [str(at + 1) for at in range(len(view.chain))]
         press(browser, Keys.ARROW_RIGHT)
-
-
-def number(text, field):
-    """The number after a field's name, the new one where there are two."""
-    value = text.partition(f"{field} ")[2].split()[0]
-    return int(value.rpartition("→")[2])
-
-
-def order(browser, link):  # noqa: F811
-    """The number in a link's circle."""
-    script = """
-      const link = document.querySelector(`.picture [data-id="${CSS.escape(arguments[0])}"]`);
-      return link.querySelector(".order").textContent;
-    """
-    return browser.execute_script(script, link)
 
 
 def test_it_opens_at_the_finding(shown):
@@ -317,31 +255,6 @@ class TestWalk:
         assert "at" not in fragment(browser)
 
 
-def click(browser, identifier):  # noqa: F811
-    """Click an object of the first picture."""
-    script = """
-      const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"] text`);
-      thing.dispatchEvent(new MouseEvent("click", {bubbles: true}));
-    """
-    browser.execute_script(script, identifier)
-
-
-def same_colour(shown, named):
-    """Whether rgb(1, 2, 3) is #010203."""
-    parts = [int(part) for part in shown[shown.index("(") + 1 : -1].split(",")[:3]]
-    return "#" + "".join(f"{part:02x}" for part in parts) == named.strip()
-
-
-def marks(browser):  # noqa: F811
-    """The VMAs that the picture says a walk visits, in order."""
-    script = """
-      const made = [...document.querySelectorAll(".walked.found")];
-      const order = (each) => parseInt(each.textContent);
-      return made.sort((a, b) => order(a) - order(b)).map((each) => each.dataset.walked);
-    """
-    return browser.execute_script(script)
-
-
 class TestCalls:
     """The kernel functions of a step."""
 
@@ -407,155 +320,6 @@ class TestSideBySide:
             select.find_elements("tag name", "option")[option].click()
             found = [each.text for each in browser.find_elements("css selector", ".pane h2")]
             assert found == heads
-
-
-class TestReading:
-    """For whoever reads it."""
-
-    def test_chinese(self, shown):
-        """All of the interface is in Chinese for who reads Chinese; the kernel's words are not."""
-        browser = shown(DOUBLE_REUSE, language="zh-CN")  # noqa: F811
-        assert browser.find_element("id", "play").text == "播放"
-        assert "违反" in browser.find_element("css selector", ".law").text
-        assert "refcount 3" in text_of(browser, "anon_vma#3")
-        click(browser, "page#4")
-        assert "反向映射" in browser.find_element("id", "details").text
-
-    def test_the_language_is_switched(self, shown):
-        """The buttons change every word of the page and keep the step."""
-        browser = shown(DOUBLE_REUSE, fragment="#step=3")  # noqa: F811
-        browser.find_element("css selector", '[data-language="zh"]').click()
-        assert browser.find_element("css selector", ".fine").text == "✓ 此处所有规则都成立。"
-        assert fragment(browser) == {"step": "3", "lang": "zh"}
-        browser.find_element("css selector", '[data-language="en"]').click()
-        assert browser.find_element("css selector", ".fine").text == "✓ Every law holds here."
-
-    def test_dark_and_light(self, shown):
-        """The colours are the system's, until the reader says otherwise."""
-        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
-        body = browser.find_element("tag name", "body")
-        grounds = [body.value_of_css_property("background-color")]
-        for theme in (2, 1, 0):
-            browser.find_elements("css selector", "#theme option")[theme].click()
-            grounds.append(body.value_of_css_property("background-color"))
-        dark, light = "rgba(13, 17, 23, 1)", "rgba(255, 255, 255, 1)"
-        assert grounds == [dark, dark, light, dark]
-
-    @pytest.mark.parametrize("dark", [False, True])
-    def test_texts_can_be_told_from_their_ground(self, shown, dark):
-        """Every colour of a text has a contrast of 4.5 to 1 to what it stands on."""
-        browser = shown(DOUBLE_REUSE, dark=dark)  # noqa: F811
-        colours = browser.execute_script(
-            """
-            const style = getComputedStyle(document.documentElement);
-            const pair = (name) => [name, style.getPropertyValue(name)];
-            return Object.fromEntries(arguments[0].map(pair));
-            """,
-            ["--ground", "--panel", "--box", "--lane", "--bad-ground", *TEXTS],
-        )
-        for ground in ("--ground", "--panel", "--box", "--lane"):
-            for text in TEXTS:
-                assert contrast(colours[ground], colours[text]) >= 4.5, (ground, text)
-        assert contrast(colours["--bad-ground"], colours["--bad"]) >= 4.5
-
-    def test_everything_that_can_be_pressed_has_a_name(self, shown):
-        """Each button, field and object has words for who does not see it."""
-        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")  # noqa: F811
-        script = """
-          const what = "button, select, input, [role=button], [role=region]";
-          const all = document.querySelectorAll(what);
-          const name = (each) => each.getAttribute("aria-label") || each.textContent.trim()
-            || (each.labels && each.labels.length && each.labels[0].textContent.trim());
-          return [...all].filter((each) => !name(each)).map((each) => each.outerHTML);
-        """
-        assert browser.execute_script(script) == []
-
-    def test_no_text_runs_into_another(self, shown):
-        """In no step of the CVE do two texts of the picture share any room."""
-        browser = shown(DOUBLE_REUSE, fragment="#step=start")  # noqa: F811
-        script = """
-          const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
-            const box = each.getBoundingClientRect();
-            return {text: each.textContent, left: box.left + 1, right: box.right - 1,
-                    top: box.top + 2.5, bottom: box.bottom - 2.5};
-          }).filter((box) => box.text && box.bottom > box.top);
-          const within = (a, b, from, to) => a[from] < b[to] && b[from] < a[to];
-          const meet = (a, b) => within(a, b, "left", "right") && within(a, b, "top", "bottom");
-          return boxes.flatMap((a, at) => boxes.slice(at + 1).filter((b) => meet(a, b))
-            .map((b) => `${a.text} | ${b.text}`));
-        """
-        for _ in range(8):
-            assert browser.execute_script(script) == []
-            press(browser, Keys.ARROW_RIGHT)
-
-    def test_a_window_of_usual_size_is_enough(self, shown):
-        """At 1280 by 800 the CVE's picture and finding are seen without scrolling."""
-        browser = shown(DOUBLE_REUSE, width=1280, height=800)  # noqa: F811
-        script = """
-          const canvas = document.querySelector(".canvas"), page = document.documentElement;
-          return [canvas.scrollHeight - canvas.clientHeight,
-                  canvas.scrollWidth - canvas.clientWidth,
-                  page.scrollHeight - page.clientHeight];
-        """
-        assert max(browser.execute_script(script)) <= 1
-        size = "return parseFloat(document.querySelector('.canvas svg').style.width)"
-        width = browser.execute_script(
-            "return document.querySelector('.canvas svg').viewBox.baseVal.width"
-        )
-        assert browser.execute_script(size) / width >= 0.8
-
-    def test_on_paper_controls_are_gone(self, shown):
-        """Printed are the step and the list, on white, and nothing that could be pressed only."""
-        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-        assert not browser.find_element("css selector", ".bar").is_displayed()
-        assert browser.find_element("css selector", ".canvas svg").is_displayed()
-        assert browser.find_element("id", "steps").is_displayed()
-        ground = browser.find_element("tag name", "body").value_of_css_property("background-color")
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
-        assert ground == "rgba(255, 255, 255, 1)"
-
-    def test_without_javascript_it_is_text(self, browser, made):  # noqa: F811
-        """Steps and finding can be read where no script runs."""
-        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-        try:
-            open_page_without_script(browser, made(DOUBLE_REUSE))
-            text = browser.find_element("tag name", "body").text
-        finally:
-            browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-        assert "ops[6] p4 = fork(p3)" in text
-        assert "fork gave anon_vma#12 to vma#18 (p4)" in text
-
-
-TEXTS = (
-    "--ink",
-    "--faint",
-    "--bad",
-    "--new",
-    "--changed",
-    "--freed",
-    "--other",
-    "--link",
-    "--good",
-)
-
-
-def open_page_without_script(browser, path):  # noqa: F811
-    """Open a page where ``open_page`` cannot ask the browser anything."""
-    browser.get(path.as_uri())
-
-
-def contrast(one, other):
-    """The contrast of two colours, as WCAG 2 defines it."""
-
-    def luminance(colour):
-        digits = colour.strip().lstrip("#")
-        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 def test_whatever_a_trace_says_is_text(shown, tmp_path):
