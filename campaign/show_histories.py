@@ -14,6 +14,7 @@ import attrs
 
 from campaign.story import Told, story, tells_apart
 from model.kernels import Kernel
+from model.traits import Root
 from report.scene import Scene
 from report.show_compare import Sides
 from report.show_page import History
@@ -133,6 +134,7 @@ def _history(run: _Run) -> History:
         difference=run.difference,
         differs=run.differs,
         other_differs=run.other_differs,
+        has_root=run.teller.kernel.root is not Root.NONE,
     )
 
 

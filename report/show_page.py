@@ -51,6 +51,7 @@ class History:
         difference: The first step that differs from the first history's, or None.
         differs: For each frame, ids of what is not so in the first history.
         other_differs: For each frame of the first history, what is not so in this one.
+        has_root: Whether its anon_vmas have a root.
     """
 
     name: str
@@ -60,6 +61,7 @@ class History:
     difference: int | None = None
     differs: dict[int, list[str]] = attrs.field(factory=dict)
     other_differs: dict[int, list[str]] = attrs.field(factory=dict)
+    has_root: bool = True
 
 
 @attrs.frozen
@@ -103,6 +105,7 @@ def show_page(about: About, histories: Sequence[History]) -> str:
             difference=history.difference,
             otherDiffers=history.other_differs,
             leftOut=crowd.left_out,
+            hasRoot=history.has_root,
         )
         for (history, frames), scenes, crowd in zip(made, drawn, crowds, strict=True)
     ]

@@ -35,7 +35,7 @@ SHOW_TEXT: Texts = {
     "play": ("Play", "播放"),
     "pause": ("Pause", "暂停"),
     "slider": ("Step", "步骤"),
-    "step-of": ("{0} of {1}", "{0} / 共 {1}"),
+    "step-of": ("{0} · {1} operations", "{0} · 共 {1} 个操作"),
     "start": ("start", "开始"),
     "start-long": ("before the first operation", "第一个操作之前"),
     "to-finding": ("✗ Finding", "✗ 发现"),

@@ -97,6 +97,7 @@
       if (thing) thing.focus();
     }
     light();
+    inspect();
   }
 
   function light() {
@@ -106,6 +107,10 @@
       const root = document.querySelector(`.pane[data-world="${world}"]`);
       picture.light(root, view, wanted && wanted.id);
     });
+  }
+
+  // The fields of what was chosen; what is only pointed at does not disturb whoever reads them.
+  function inspect() {
     const about = chosen && shown[seen().indexOf(chosen.world)];
     const filled = about ? panels.details(about, chosen.id) : [];
     $("details").replaceChildren(...filled);
@@ -163,6 +168,7 @@
   function choose(thing) {
     chosen = thing;
     light();
+    inspect();
     remember("replace");
   }
 

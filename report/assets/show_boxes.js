@@ -53,7 +53,7 @@ const boxes = (() => {
     const { id } = anonVmaView;
     const [x, y] = view.layout.columns[id];
     const height = view.layout.lines * LINE + 9;
-    const isRoot = anonVmaView.root === id;
+    const isRoot = view.world.hasRoot && anonVmaView.root === id;
     const lines = [
       told(view, id, "refcount ", (each) => each.refcount, "refcount"),
       ...anonVmaView.counts.map(([name], at) =>

@@ -58,7 +58,8 @@ const fitting = (() => {
     const boxesOf = (name) =>
       [...canvas.querySelectorAll(name)].map((each) => each.getBoundingClientRect());
     const seen = canvas.getBoundingClientRect();
-    const isSeen = (box) => box.top >= seen.top && box.bottom <= seen.bottom && box.left < seen.right;
+    const isSeen = (box) =>
+      box.top >= seen.top && box.bottom <= seen.bottom && box.left < seen.right;
     const changed = boxesOf("svg.picture .vma:is(.is-new, .is-changed)");
     const broken = boxesOf("svg.picture .broken");
     const found = broken.length ? broken : changed.some(isSeen) ? [] : changed.slice(0, 1);

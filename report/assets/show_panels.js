@@ -195,7 +195,8 @@ const panels = (() => {
   }
 
   function fields(view, id) {
-    const now = values.of(view.get(id));
+    const isThere = ([name]) => name !== "root" || view.world.hasRoot;
+    const now = values.of(view.get(id)).filter(isThere);
     const old =
       view.change(id) === "changed" ? new Map(values.of(view.state.before.get(id))) : new Map();
     return h(

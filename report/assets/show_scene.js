@@ -13,6 +13,18 @@ const makeView = (() => {
       blamed.flatMap((each) => [...each.objects, ...each.processes.map((label) => `mm:${label}`)]),
     );
     const fields = new Set(blamed.flatMap((each) => each.fields));
+    const isNamed = (process, address) =>
+      blamed.some((each) => each.processes.includes(process) && each.addresses.includes(address));
+    // Where a law names a place and nothing is mapped there, it is about the VMA.
+    const isNamedVma = (id) => {
+      const vma = state.scene.get(id);
+      const mm = vma && vma.process && state.scene.get(`mm:${vma.process}`);
+      if (!mm || walk.kind(id) !== "vma") return false;
+      const places = blamed.flatMap((each) => each.addresses);
+      const isBare = (at) => ![...mm.ptes, ...mm.swapped].some(([address]) => address === at);
+      const isWithin = (at) => vma.start <= at && at < vma.end && isNamed(vma.process, at);
+      return places.some((at) => isWithin(at) && isBare(at));
+    };
     const differs = new Set(other || []);
     const views = [
       ...state.scene.values(),
@@ -30,10 +42,9 @@ const makeView = (() => {
         state.scene.get(id) ||
         (ghosts.has(id) || walk.kind(id) === "mm" ? state.gone.get(id) : undefined),
       isGhost: (id) => !state.scene.has(id),
-      isBroken: (id) => broken.has(id),
+      isBroken: (id) => broken.has(id) || isNamedVma(id),
       isBlamed: (id, field) => broken.has(id) && fields.has(field),
-      isBrokenAt: (process, address) =>
-        blamed.some((each) => each.processes.includes(process) && each.addresses.includes(address)),
+      isBrokenAt: isNamed,
       differs: (id) => differs.has(id),
       change: (id) => state.changes.get(id),
       sign: (id) => SIGNS[state.changes.get(id)] || "",
