@@ -68,6 +68,7 @@ SHOW_TEXT: Texts = {
     "differs": ("differs from the other world", "与另一方不同"),
     "not-in-tree": ("not in tree", "不在树中"),
     "not-in-chain": ("not in chain", "不在链中"),
+    "no-link": ("no link", "无链接"),
     "chain-place": ("place in chain: {0}", "链中位置：{0}"),
     "more-links": ("+{0} links", "另 {0} 个链接"),
     "freed-links": ("✗ {0} freed link(s)", "✗ {0} 个已释放的链接"),

@@ -41,8 +41,10 @@ const boxes = (() => {
           `is-${view.change(id)}`,
         ),
       );
-    if (view.isBroken(id)) group.append(badge(at.x + at.width, at.y, "✗", "is-broken"));
-    else if (view.differs(id)) group.append(badge(at.x + at.width, at.y, "≠", "is-other"));
+    if (view.isBroken(id))
+      group.append(badge(at.x + at.width, at.y + (at.down || 0), "✗", "is-broken"));
+    else if (view.differs(id))
+      group.append(badge(at.x + at.width, at.y + (at.down || 0), "≠", "is-other"));
     return group;
   }
 
@@ -287,7 +289,7 @@ const boxes = (() => {
     return thing(
       view,
       vmaView.id,
-      { x: left, y: top, width: right - left },
+      { x: left, y: top, width: right - left, down: CELL / 2 },
       frame(left, top, right - left, CELL),
       ...cells(view, vmaView, top),
       titleOf(view, vmaView, left, right),

@@ -106,7 +106,7 @@ const lines = (() => {
           { class: "unlinked", "data-wire": vma.id },
           make("path", { d: `M${boxes.xOf(view.layout, vma.end)} ${y}H${x - 8}` }),
           make("path", { d: `M${x - 8} ${y}l8 -8l8 8l-8 8z`, class: "diamond" }),
-          text(x - 14, y - 6, "vma->anon_vma, no link", {
+          text(x - 14, y - 6, page.say("no-link"), {
             size: 9.5,
             class: "blamed",
             "text-anchor": "end",

@@ -132,17 +132,17 @@ const picture = (() => {
 
   // Beside each VMA that a reverse-map walk comes to, or ought to: in which order, and what it finds.
   function marks(view, walked) {
-    const x = view.layout.axis[view.layout.axis.length - 1][1] + 6;
+    const x = view.layout.axis[view.layout.axis.length - 1][1] + 11;
     const mark = ({ vma, process }, sign, key, name) => {
-      const { lanes, laneOf } = view.layout;
+      const { layout } = view;
       // Where no VMA is, in the first row of the lane.
-      const y = vma ? lines.rowOf(view, vma) : lanes[laneOf[process]][0] + 35;
+      const y = vma ? lines.rowOf(view, vma) : layout.lanes[layout.laneOf[process]][0] + 35;
       return make(
         "g",
         { class: `walked ${name}`, "data-walked": vma || `mm:${process}` },
-        make("rect", { x: x - 3, y: y - 13, width: 56, height: 26, rx: 4 }),
-        text(x + 25, y - 2, sign, { "text-anchor": "middle", class: "strong" }),
-        text(x + 25, y + 9, page.say(key), { size: 9.5, room: 52, "text-anchor": "middle" }),
+        make("rect", { x, y: y - 13, width: 44, height: 26, rx: 4 }),
+        text(x + 22, y - 2, sign, { "text-anchor": "middle", class: "strong" }),
+        text(x + 22, y + 9, page.say(key), { size: 9.5, room: 40, "text-anchor": "middle" }),
       );
     };
     return [
