@@ -7,6 +7,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import press
 from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     DOUBLE_REUSE,
+    TRACES,
     browser,
     click,
     fragment,
@@ -107,9 +108,20 @@ class TestReading:
         """
         assert browser.execute_script(script) == []
 
-    def test_no_text_runs_into_another(self, shown):
-        """In no step of the CVE do two texts of the picture share any room."""
-        browser = shown(DOUBLE_REUSE, fragment="#step=start")  # noqa: F811
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "double-reuse",
+            "merge-without-links",
+            "pinned-page-shared-through-swap",
+            "root-freed-before-a-held-child",
+            "wiped-mapping-is-prepared",
+            "failed-fork-leaves-links",
+        ],
+    )
+    def test_no_text_runs_into_another(self, shown, name):
+        """In no step of a trace do two texts of the picture share any room."""
+        browser = shown(TRACES / f"{name}.json", fragment="#step=start")  # noqa: F811
         script = """
           const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
             const box = each.getBoundingClientRect();
