@@ -83,7 +83,7 @@ class _Run:
             return False
         frame = self.now.frame
         self.last = frame.step
-        if any(not each.is_remark for each in frame.broken):
+        if frame.finding is not None:
             self.finding = frame.step
         if frame.step == self.since - 1 and self.since:
             self.base = frame.scene

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A real browser for the tests of pages: Debian's Chromium, without a network.
 
-A test module imports the fixture: ``from tests.browser import browser``. Without Chromium its tests
-are skipped, unless ANONVMA_NEED_BROWSER says that it must be there.
+Every test may ask for the fixture ``browser``. Without Chromium it is skipped, unless
+ANONVMA_NEED_BROWSER says that it must be there.
 """
 
 import os
@@ -45,8 +45,11 @@ def start(directory):
 def browser(tmp_path_factory):
     """A browser for all tests of a module."""
     missing = [name for name in _BINARIES if shutil.which(name) is None]
-    if missing and not os.environ.get("ANONVMA_NEED_BROWSER"):
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian: chromium, chromium-driver)")
+    if missing:
+        reason = f"not installed: {', '.join(missing)} (Debian: chromium, chromium-driver)"
+        if os.environ.get("ANONVMA_NEED_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     driver = start(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()

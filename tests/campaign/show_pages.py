@@ -9,7 +9,7 @@ from campaign import cli
 from campaign.story import story
 from campaign.subject_names import kernel_named
 from strategies.trace import load
-from tests.browser import browser, complaints, open_page  # noqa: F401 - a fixture
+from tests.browser import complaints, open_page
 
 TRACES = Path("tests/traces")
 DOUBLE_REUSE = TRACES / "double-reuse.json"
@@ -32,7 +32,7 @@ def make_pages(tmp_path_factory):
 
 
 @pytest.fixture(name="shown")
-def open_shown(browser, made):  # noqa: F811
+def open_shown(browser, made):
     """What opens the page of a trace, and afterwards sees that the browser had no complaint."""
 
     def show(trace, *on, **options):
@@ -43,7 +43,7 @@ def open_shown(browser, made):  # noqa: F811
     assert not complaints(browser)
 
 
-def text_of(browser, identifier):  # noqa: F811
+def text_of(browser, identifier):
     """The texts of what stands for an object in the first picture, in one line."""
     script = """
       const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"]`);
@@ -52,13 +52,13 @@ def text_of(browser, identifier):  # noqa: F811
     return browser.execute_script(script, identifier)
 
 
-def ids(browser, selector):  # noqa: F811
+def ids(browser, selector):
     """The ids of the objects of a selection."""
     script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.dataset.id)"
     return browser.execute_script(script, selector)
 
 
-def fragment(browser):  # noqa: F811
+def fragment(browser):
     """The parameters of the address."""
     return browser.execute_script(
         "return Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
@@ -78,7 +78,7 @@ def number(text, field):
     return int(value.rpartition("→")[2])
 
 
-def order(browser, link):  # noqa: F811
+def order(browser, link):
     """The number in a link's circle."""
     script = """
       const link = document.querySelector(`.picture [data-id="${CSS.escape(arguments[0])}"]`);
@@ -87,7 +87,7 @@ def order(browser, link):  # noqa: F811
     return browser.execute_script(script, link)
 
 
-def click(browser, identifier):  # noqa: F811
+def click(browser, identifier):
     """Click an object of the first picture."""
     script = """
       const thing = document.querySelector(`.pane [data-id="${CSS.escape(arguments[0])}"] text`);
@@ -102,7 +102,7 @@ def same_colour(shown, named):
     return "#" + "".join(f"{part:02x}" for part in parts) == named.strip()
 
 
-def marks(browser):  # noqa: F811
+def marks(browser):
     """The VMAs that the picture says a walk visits, in order."""
     script = """
       const made = [...document.querySelectorAll(".walked.found")];

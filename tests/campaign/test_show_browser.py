@@ -14,7 +14,6 @@ from tests.browser import press, wait_for
 from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     DOUBLE_REUSE,
     TRACES,
-    browser,
     click,
     fragment,
     frames,
@@ -46,7 +45,7 @@ NASTY = "</script><script>document.title='broken'</script>\"'&<!--\u2028<b>bold<
 def test_every_step_shows_what_the_model_has(shown, name):
     """In each step, all that exists is in the picture with the model's numbers, and no more."""
     path = TRACES / f"{name}.json"
-    browser = shown(path, fragment="#step=start")  # noqa: F811
+    browser = shown(path, fragment="#step=start")
     for frame in frames(path):
         there = set(ids(browser, ".picture [data-id]:not(.is-ghost)"))
         assert there == set(frame.scene)
@@ -72,7 +71,7 @@ def test_every_step_shows_what_the_model_has(shown, name):
 
 def test_it_opens_at_the_finding(shown):
     """The page shows at once which law is broken, by what values, and where in the picture."""
-    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    browser = shown(DOUBLE_REUSE)
     banner = browser.find_element("css selector", ".banner").text
     assert "fork reuses only an anon_vma without an active VMA" in banner
     assert "fork gave anon_vma#12 (av2) to vma#18 (p4) while vma#9 (p2)" in banner
@@ -90,7 +89,7 @@ def test_it_opens_at_the_finding(shown):
 
 def test_changes_have_signs(shown):
     """New, changed and freed objects have a sign each, and values are told as old→new."""
-    browser = shown(DOUBLE_REUSE, fragment="#step=4")  # noqa: F811
+    browser = shown(DOUBLE_REUSE, fragment="#step=4")
     assert "degree 2→1" in text_of(browser, "anon_vma#7")
     assert "Δ" in text_of(browser, "anon_vma#7")
     assert text_of(browser, "vma#5").endswith("†")
@@ -102,7 +101,7 @@ def test_changes_have_signs(shown):
 
 def test_keys_step(shown):
     """Arrows, Home and End move through the steps, F goes to the finding."""
-    browser = shown(DOUBLE_REUSE, fragment="#step=2")  # noqa: F811
+    browser = shown(DOUBLE_REUSE, fragment="#step=2")
     for key, step in (
         (Keys.ARROW_LEFT, "1"),
         (Keys.HOME, "start"),
@@ -121,7 +120,7 @@ def test_keys_step(shown):
 
 def test_the_slider_steps(shown):
     """The slider stands where the step is and moves it; it says aloud which operation it is."""
-    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    browser = shown(DOUBLE_REUSE)
     slider = browser.find_element("id", "slider")
     assert slider.get_attribute("value") == "6"
     slider.send_keys(Keys.ARROW_LEFT)
@@ -132,7 +131,7 @@ def test_the_slider_steps(shown):
 
 def test_play_goes_through_all_steps(shown):
     """Space plays from the start, and pauses."""
-    browser = shown(DOUBLE_REUSE)  # noqa: F811
+    browser = shown(DOUBLE_REUSE)
     browser.execute_script("document.activeElement.blur()")
     press(browser, " ")
     assert fragment(browser)["step"] == "start"
@@ -144,7 +143,7 @@ def test_play_goes_through_all_steps(shown):
 
 def test_less_motion_plays_nothing_by_itself(shown):
     """For who has asked for reduced motion, play is one step."""
-    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")
     feature = {"name": "prefers-reduced-motion", "value": "reduce"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     browser.find_element("id", "play").click()
@@ -154,7 +153,7 @@ def test_less_motion_plays_nothing_by_itself(shown):
 
 def test_back_goes_back(shown):
     """Each step that was gone to is an entry of the browser's history."""
-    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")
     for step in ("3", "5"):
         browser.execute_script("return new Promise((done) => setTimeout(done, 450))")
         browser.find_element("css selector", f'.row[data-step="{step}"]').click()
@@ -167,9 +166,7 @@ def test_back_goes_back(shown):
 
 def test_the_address_says_what_is_seen(shown):
     """Step, object, world and language of an address are those of the page."""
-    browser = shown(  # noqa: F811
-        DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=3&on=none&at=page%234&lang=zh"
-    )
+    browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=3&on=none&at=page%234&lang=zh")
     assert browser.find_element("css selector", ".banner .step").text == "ops[3]"
     assert len(browser.find_elements("css selector", ".pane")) == 1
     assert ids(browser, ".chosen") == ["page#4"]
@@ -178,7 +175,7 @@ def test_the_address_says_what_is_seen(shown):
 
 def test_nothing_moves_between_steps(shown):
     """Whatever is drawn in two steps stands at the same place in both, on the screen as well."""
-    browser = shown(DOUBLE_REUSE, fragment="#step=1")  # noqa: F811
+    browser = shown(DOUBLE_REUSE, fragment="#step=1")
     script = """
       return Object.fromEntries([...document.querySelectorAll(".picture [data-id]")].map((each) => {
         const box = each.querySelector("rect, circle").getBoundingClientRect();
@@ -198,7 +195,7 @@ class TestWalk:
 
     def test_all_are_found(self, shown):
         """Clicked, a page shows whom a walk visits, in the order of the tree, and who is lit."""
-        browser = shown(DOUBLE_REUSE, fragment="#step=5")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, fragment="#step=5")
         click(browser, "page#4")
         walked = browser.find_elements("css selector", "ol.walk li.found")
         assert [each.text.split()[3] for each in walked] == ["vma#1", "vma#9", "vma#14"]
@@ -213,7 +210,7 @@ class TestWalk:
         ops += [mmap("p0", 0), mremap("p0", 2, 1, 1)]
         path = tmp_path / "missed.json"
         path.write_text(Trace(kernel="v6.16", ops=tuple(ops)).to_json_text())
-        browser = shown(path)  # noqa: F811
+        browser = shown(path)
         click(browser, "page#4")
         details = browser.find_element("id", "details").text
         assert "✗ vma#11 p0 maps it at page 1 and the walk does not come there" in details
@@ -228,7 +225,7 @@ class TestWalk:
 
     def test_of_a_page_without_anon_vma_no_walk_starts(self, shown):
         """Where page->mapping leads to freed memory, the page says so."""
-        browser = shown(TRACES / "mremap-merged-without-links.json")  # noqa: F811
+        browser = shown(TRACES / "mremap-merged-without-links.json")
         click(browser, "page#4")
         details = browser.find_element("id", "details").text
         assert "anon_vma#3 (av0) ✗ freed" in details
@@ -236,7 +233,7 @@ class TestWalk:
 
     def test_escape_lets_go(self, shown):
         """Escape, and another click, end it."""
-        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        browser = shown(DOUBLE_REUSE)
         click(browser, "page#4")
         assert browser.find_elements("css selector", ".dimmed")
         press(browser, Keys.ESCAPE)
@@ -245,7 +242,7 @@ class TestWalk:
 
     def test_a_keyboard_is_enough(self, shown):
         """Focused, an object is chosen by Enter; its fields are told in the kernel's words."""
-        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        browser = shown(DOUBLE_REUSE)
         browser.execute_script("document.querySelector('.picture [data-id=\"vma#9\"]').focus()")
         press(browser, Keys.ENTER)
         details = browser.find_element("id", "details").text
@@ -260,7 +257,7 @@ class TestCalls:
 
     def test_they_are_a_tree_that_folds(self, shown):
         """Callers hold what they call, and can be closed."""
-        browser = shown(DOUBLE_REUSE)  # noqa: F811
+        browser = shown(DOUBLE_REUSE)
         assert browser.find_elements("css selector", "#calls details details details")
         text = browser.find_element("id", "calls").text
         assert (
@@ -273,7 +270,7 @@ class TestCalls:
 
     def test_a_failed_allocation_is_marked(self, shown):
         """Where memory ran out, the list says so."""
-        browser = shown(TRACES / "failed-fork-leaves-links.json")  # noqa: F811
+        browser = shown(TRACES / "failed-fork-leaves-links.json")
         failed = browser.find_elements("css selector", "#calls .failed")
         assert [each.text for each in failed] == ["✗ failed"]
 
@@ -283,7 +280,7 @@ class TestSideBySide:
 
     def test_both_worlds_are_there(self, shown):
         """Each has its picture; what differs is marked, and so is the first differing step."""
-        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")
         heads = [each.text for each in browser.find_elements("css selector", ".pane h2")]
         assert heads == ["v5.18", "v6.1"]
         other = '.pane[data-world="1"] '
@@ -301,20 +298,20 @@ class TestSideBySide:
         """In a wide window two pictures are side by side, in a narrow one they are stacked."""
         tops = []
         for width in (1400, 600):
-            browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", width=width)  # noqa: F811
+            browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", width=width)
             tops.append([p.rect["y"] for p in browser.find_elements("css selector", ".pane")])
         assert tops[0][0] == tops[0][1]
         assert tops[1][0] < tops[1][1]
 
     def test_the_first_difference_is_jumped_to(self, shown):
         """D goes to the first step that differs."""
-        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=1&on=v6.1")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", fragment="#step=1&on=v6.1")
         press(browser, "d")
         assert fragment(browser)["step"] == "6"
 
     def test_one_of_several_is_chosen(self, shown):
         """With three subjects, the one beside the first can be changed or dropped."""
-        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", "v6.12")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1", "v6.12")
         select = browser.find_element("id", "compare")
         for option, heads in ((2, ["v5.18", "v6.12"]), (0, ["v5.18"])):
             select.find_elements("tag name", "option")[option].click()
@@ -330,7 +327,7 @@ def test_whatever_a_trace_says_is_text(shown, tmp_path):
     path = tmp_path / "<b>x<script>alert(1)<" / "script>\"'&.json"
     path.parent.mkdir()
     path.write_text(json.dumps(trace))
-    browser = shown(path, "v6.1")  # noqa: F811
+    browser = shown(path, "v6.1")
     assert "broken" not in browser.title
     about = [each.text for each in browser.find_elements("css selector", ".about")]
     assert " ".join(NASTY.split()) in about[0]
@@ -339,7 +336,7 @@ def test_whatever_a_trace_says_is_text(shown, tmp_path):
     assert browser.find_element("tag name", "h1").text == "script>\"'& on v6.1"
 
 
-def is_at(browser, step):  # noqa: F811
+def is_at(browser, step):
     """Whether the page shows the state after an operation."""
     return browser.find_element("css selector", ".banner .step").text == f"ops[{step}]"
 
@@ -351,7 +348,7 @@ def test_a_thousand_steps_are_stepped_through(shown, tmp_path):
         ops += [fork("p0", f"p{each + 1}"), write(f"p{each + 1}", 0), exit_(f"p{each + 1}")]
     path = tmp_path / "long.json"
     path.write_text(Trace(kernel="v6.12", ops=tuple(ops[:1000])).to_json_text())
-    browser = shown(path)  # noqa: F811
+    browser = shown(path)
     assert len(browser.find_elements("css selector", ".row")) == 1001
     told = frames(path)
     for step in (500, 3, 998, 997, 501):

@@ -8,7 +8,6 @@ from tests.browser import press
 from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     DOUBLE_REUSE,
     TRACES,
-    browser,
     click,
     fragment,
     make_pages,
@@ -29,7 +28,7 @@ TEXTS = (
 )
 
 
-def open_page_without_script(browser, path):  # noqa: F811
+def open_page_without_script(browser, path):
     """Open a page where ``open_page`` cannot ask the browser anything."""
     browser.get(path.as_uri())
 
@@ -52,7 +51,7 @@ class TestReading:
 
     def test_chinese(self, shown):
         """All of the interface is in Chinese for who reads Chinese; the kernel's words are not."""
-        browser = shown(DOUBLE_REUSE, language="zh-CN")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, language="zh-CN")
         assert browser.find_element("id", "play").text == "播放"
         assert "违反" in browser.find_element("css selector", ".law").text
         assert "refcount 3" in text_of(browser, "anon_vma#3")
@@ -61,7 +60,7 @@ class TestReading:
 
     def test_the_language_is_switched(self, shown):
         """The buttons change every word of the page and keep the step."""
-        browser = shown(DOUBLE_REUSE, fragment="#step=3")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, fragment="#step=3")
         browser.find_element("css selector", '[data-language="zh"]').click()
         assert browser.find_element("css selector", ".fine").text == "✓ 此处所有规则都成立。"
         assert fragment(browser) == {"step": "3", "lang": "zh"}
@@ -70,7 +69,7 @@ class TestReading:
 
     def test_dark_and_light(self, shown):
         """The colours are the system's, until the reader says otherwise."""
-        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
+        browser = shown(DOUBLE_REUSE, dark=True)
         body = browser.find_element("tag name", "body")
         grounds = [body.value_of_css_property("background-color")]
         for theme in (2, 1, 0):
@@ -82,7 +81,7 @@ class TestReading:
     @pytest.mark.parametrize("dark", [False, True])
     def test_texts_can_be_told_from_their_ground(self, shown, dark):
         """Every colour of a text has a contrast of 4.5 to 1 to what it stands on."""
-        browser = shown(DOUBLE_REUSE, dark=dark)  # noqa: F811
+        browser = shown(DOUBLE_REUSE, dark=dark)
         colours = browser.execute_script(
             """
             const style = getComputedStyle(document.documentElement);
@@ -98,7 +97,7 @@ class TestReading:
 
     def test_everything_that_can_be_pressed_has_a_name(self, shown):
         """Each button, field and object has words for who does not see it."""
-        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")  # noqa: F811
+        browser = shown(DOUBLE_REUSE, "v5.18", "v6.1")
         script = """
           const what = "button, select, input, [role=button], [role=region]";
           const all = document.querySelectorAll(what);
@@ -121,7 +120,7 @@ class TestReading:
     )
     def test_no_text_runs_into_another(self, shown, name):
         """In no step of a trace do two texts of the picture share any room."""
-        browser = shown(TRACES / f"{name}.json", fragment="#step=start")  # noqa: F811
+        browser = shown(TRACES / f"{name}.json", fragment="#step=start")
         script = """
           const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
             const box = each.getBoundingClientRect();
@@ -139,7 +138,7 @@ class TestReading:
 
     def test_a_window_of_usual_size_is_enough(self, shown):
         """At 1280 by 800 the CVE's picture and finding are seen without scrolling."""
-        browser = shown(DOUBLE_REUSE, width=1280, height=800)  # noqa: F811
+        browser = shown(DOUBLE_REUSE, width=1280, height=800)
         script = """
           const canvas = document.querySelector(".canvas"), page = document.documentElement;
           return [canvas.scrollHeight - canvas.clientHeight,
@@ -155,7 +154,7 @@ class TestReading:
 
     def test_on_paper_controls_are_gone(self, shown):
         """Printed are the step and the list, on white, and nothing that could be pressed only."""
-        browser = shown(DOUBLE_REUSE, dark=True)  # noqa: F811
+        browser = shown(DOUBLE_REUSE, dark=True)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         assert not browser.find_element("css selector", ".bar").is_displayed()
         assert browser.find_element("css selector", ".canvas svg").is_displayed()
@@ -164,7 +163,7 @@ class TestReading:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
         assert ground == "rgba(255, 255, 255, 1)"
 
-    def test_without_javascript_it_is_text(self, browser, made):  # noqa: F811
+    def test_without_javascript_it_is_text(self, browser, made):
         """Steps and finding can be read where no script runs."""
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
         try:

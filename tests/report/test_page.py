@@ -6,7 +6,7 @@ import pytest
 
 from report.page import Words, attributes, document, element, escaped, island
 from report.page_text import PAGE_TEXT
-from tests.browser import browser, complaints, open_page, press  # noqa: F401 - a fixture
+from tests.browser import complaints, open_page, press
 
 WORDS = Words(
     {
@@ -76,7 +76,7 @@ def test_nothing_comes_from_outside(tmp_path):
 @pytest.mark.parametrize(
     ("language", "heading"), [("en-US", "About"), ("fr", "About"), ("zh-TW", "关于")]
 )
-def test_the_language_is_the_readers(browser, tmp_path, language, heading):  # noqa: F811
+def test_the_language_is_the_readers(browser, tmp_path, language, heading):
     """A page is in Chinese for who reads Chinese, and in English for everybody else."""
     open_page(browser, page(tmp_path), language=language)
     assert browser.find_element("tag name", "h1").text.startswith(heading)
@@ -84,7 +84,7 @@ def test_the_language_is_the_readers(browser, tmp_path, language, heading):  # n
     assert not complaints(browser)
 
 
-def test_the_language_is_switched(browser, tmp_path):  # noqa: F811
+def test_the_language_is_switched(browser, tmp_path):
     """The buttons change every text, label and title, and tell the page's own script."""
     body = WORDS.said("p", "hello", 1, 2, id="p") + f'<div id="d"{WORDS.label("map")}></div>'
     body += f'<div id="t"{WORDS.title("hello", NASTY, 3)}></div>'
@@ -104,7 +104,7 @@ def test_the_language_is_switched(browser, tmp_path):  # noqa: F811
         assert button.get_attribute("aria-pressed") == "true"
 
 
-def test_a_script_has_the_data_and_the_words(browser, tmp_path):  # noqa: F811
+def test_a_script_has_the_data_and_the_words(browser, tmp_path):
     """A page's own script sees the value given to it, and puts texts that stay translated."""
     body = '<p id="p"></p>'
     script = "page.put(document.getElementById('p'), 'hello', page.data.who, page.data.who);"
@@ -114,7 +114,7 @@ def test_a_script_has_the_data_and_the_words(browser, tmp_path):  # noqa: F811
     assert not complaints(browser)
 
 
-def test_no_other_script_runs(browser, tmp_path):  # noqa: F811
+def test_no_other_script_runs(browser, tmp_path):
     """The browser refuses a script that the page was not made with."""
     body = (
         "<script>document.title = 'broken'</script><img src=x onerror=\"document.title='broken'\">"
@@ -124,14 +124,14 @@ def test_no_other_script_runs(browser, tmp_path):  # noqa: F811
     assert any("Content Security Policy" in each for each in complaints(browser))
 
 
-def test_the_first_tab_skips_to_the_contents(browser, tmp_path):  # noqa: F811
+def test_the_first_tab_skips_to_the_contents(browser, tmp_path):
     """By keyboard, the first stop is a link to the main part."""
     open_page(browser, page(tmp_path, "text"))
     press(browser, "\ue004")
     assert browser.switch_to.active_element.text == "Skip to the contents"
 
 
-def test_light_and_dark_differ(browser, tmp_path):  # noqa: F811
+def test_light_and_dark_differ(browser, tmp_path):
     """The ground is light or dark as the reader's system is."""
     grounds = []
     for dark in (False, True):
