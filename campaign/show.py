@@ -7,20 +7,17 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from campaign.errors import CLEAN, UnavailableError, UsageError
 from campaign.observe import missing_ops
 from campaign.replay import add_build, subject_of
+from campaign.show_histories import Teller, histories, teller_of
 from campaign.store import write_atomic
+from campaign.story import Told
 from campaign.subject_names import is_tree, kernel_named
 from model.kernels import Kernel
 from report.show_page import About, History, show_page
 from strategies.trace import Trace, load, printable
-
-if TYPE_CHECKING:
-    from campaign.show_histories import Teller
-    from campaign.story import Told
 
 MOST_SUBJECTS = 6
 
@@ -61,12 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run ``anonvma show``; return the exit code."""
-    # Both take a while to load, and a bad trace is to be named first.
     where = printable(args.trace)
     names = _names(args.on)
     trace = load(args.trace)
-    from campaign.show_histories import histories
-
     output = Path(f"{Path(args.trace).stem}.html" if args.output is None else args.output)
     shown = histories(trace, _tellers(trace, names, where, args))
     about = About(
@@ -126,8 +120,6 @@ def _tellers(
 def _model(
     trace: Trace, kernel: Kernel, where: str, args: argparse.Namespace, *, is_alone: bool
 ) -> Teller:
-    from campaign.show_histories import teller_of
-
     missing = missing_ops(kernel, trace.ops)
     if missing:
         msg = f"{where} cannot be run on {kernel.name}: {'; '.join(map(str, missing))}"
@@ -136,7 +128,6 @@ def _model(
 
 
 def _tree(trace: Trace, name: str, args: argparse.Namespace) -> Teller:
-    from campaign.show_histories import Teller
     from campaign.tree_replay import tree_named
     from campaign.tree_story import tree_story
 

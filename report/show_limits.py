@@ -13,7 +13,7 @@ import attrs
 
 from report.layout import processes
 from report.layout_slots import Life, lives_of
-from report.scene import LinkView, MmView, ReferenceView, Scene, View, VmaView
+from report.scene import LinkView, MmView, PageView, ReferenceView, Scene, View, VmaView
 from report.story import Frame
 
 MOST: Mapping[str, int] = {
@@ -51,7 +51,7 @@ class Crowd:
         """Return a scene with those that are drawn."""
         if not self.left_out:
             return scene
-        return {each: view for each, view in scene.items() if self._is_drawn(view)}
+        return {each: view for each, view in scene.items() if self._is_drawn(view, scene)}
 
     def frame(self, frame: Frame) -> Frame:
         """Return a frame with those that are drawn."""
@@ -61,9 +61,13 @@ class Crowd:
         changes = {k: v for k, v in frame.changes.items() if k in scene or k in ghosts}
         return attrs.evolve(frame, scene=scene, ghosts=ghosts, changes=changes)
 
-    def _is_drawn(self, view: View) -> bool:
+    def _is_drawn(self, view: View, scene: Scene) -> bool:
         if isinstance(view, LinkView):
             return view.vma in self.kept and view.anon_vma in self.kept
+        if isinstance(view, PageView | ReferenceView):
+            # Without the anon_vma that it points to, it would seem to point to a freed one.
+            target = view.mapping if isinstance(view, PageView) else view.anon_vma
+            return view.id in self.kept and (target in self.kept or target not in scene)
         return view.id in self.kept
 
 

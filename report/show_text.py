@@ -99,6 +99,10 @@ SHOW_TEXT: Texts = {
         "{0} maps it at page {1} and the walk does not come there",
         "{0} 在页 {1} 处映射了它，但遍历不会到达",
     ),
+    "walk-unknown": (
+        "{0} link(s) of what is freed or not drawn are not followed here.",
+        "此处未跟踪 {0} 个已释放或未画出对象的链接。",
+    ),
     "walk-good": (
         "The walk finds everybody who maps this page.",
         "遍历找到了映射此页的所有进程。",

@@ -226,7 +226,7 @@ const panels = (() => {
   }
 
   function walked(view, id) {
-    const { anonVma, visits, missed } = walk.from(view.scene, id);
+    const { anonVma, visits, missed, unknown } = walk.from(view.scene, id);
     if (!anonVma) return [h("p", {}, page.say("walk-nowhere"))];
     const freed = !view.scene.has(anonVma);
     const step = (sign, name, key, each, ...args) =>
@@ -262,12 +262,10 @@ const panels = (() => {
       ...(missed.length
         ? [h("ul.walk", {}, ...missed.map((each) => step("✗", "missed", "walk-misses", each)))]
         : []),
-      h(
-        missed.length ? "p.blamed" : "p",
-        {},
-        missed.length ? page.say("walk-bad", missed.length) : page.say("walk-good"),
-      ),
-    ];
+      unknown > 0 && h("p", {}, page.say("walk-unknown", unknown)),
+      missed.length > 0 && h("p.blamed", {}, page.say("walk-bad", missed.length)),
+      !unknown && !missed.length && h("p", {}, page.say("walk-good")),
+    ].filter(Boolean);
   }
 
   function details(view, id) {

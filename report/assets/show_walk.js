@@ -3,7 +3,7 @@
 //
 //   walk.kind(id)             "vma", "avc", "anon_vma", "page", "slot", "mm" or "get"
 //   walk.pointers(view)       ids of what it points to
-//   walk.from(scene, id)      the reverse-map walk: {anonVma, visits, missed}
+//   walk.from(scene, id)      the reverse-map walk: {anonVma, visits, missed, unknown}
 //   walk.lit(scene, id)       ids of all that is to be seen with it
 const walk = (() => {
   const kind = (id) => id.split(/[#:]/, 1)[0];
@@ -60,10 +60,14 @@ const walk = (() => {
     const anonVma = page && page.mapping ? scene.get(page.mapping) : undefined;
     const mapped = [...mappings(scene, id)];
     const visits = [];
+    let unknown = 0; // Links of what is not drawn.
     for (const link of anonVma ? anonVma.tree : []) {
       const avc = scene.get(link);
       const vma = avc && avc.vma ? scene.get(avc.vma) : undefined;
-      if (!vma) continue;
+      if (!vma) {
+        unknown += 1;
+        continue;
+      }
       const address = vma.start + page.index - vma.pgoff;
       if (address < vma.start || address >= vma.end) continue;
       const maps = mapped.some((each) => each.process === vma.process && each.address === address);
@@ -75,7 +79,7 @@ const walk = (() => {
           !visits.some((each) => each.process === process && each.address === address),
       )
       .map(({ process, address }) => ({ process, address, vma: vmaAt(scene, process, address) }));
-    return { page: id, anonVma: page ? page.mapping : null, visits, missed };
+    return { page: id, anonVma: page ? page.mapping : null, visits, missed, unknown };
   }
 
   function* seenWith(scene, id) {

@@ -100,6 +100,16 @@ class TestCrowd:
         assert all(link.vma in scene and link.anon_vma in scene for link in links)
         assert all(avc in scene for each in scene.values() for avc in getattr(each, "chain", ()))
 
+    def test_a_page_is_drawn_with_its_anon_vma_only(self):
+        """No page that is drawn points to an anon_vma that exists and is left out."""
+        ops = [mmap("p0", 2 * page) for page in range(60)]
+        ops += [write("p0", 2 * page) for page in range(60)]
+        frames = frames_of(ops)
+        crowd = crowd_of(frames, MOST | {"anon_vma": 10})
+        pages = [v for each, v in crowd.frame(frames[-1]).scene.items() if "page#" in each]
+        assert len(pages) == 10
+        assert all(page.mapping in crowd.kept for page in pages)
+
     def test_those_of_another_time_crowd_nobody_out(self):
         """A hundred processes one after the other are all drawn."""
         ops = [mmap("p0", 0), write("p0", 0)]
