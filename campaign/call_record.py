@@ -47,6 +47,8 @@ _ALLOCATED = {
     "kmem_cache_free_avc": (CallKind.FREE, "anon_vma_chain"),
     "kmem_cache_free_vma": (CallKind.FREE, "vm_area_struct"),
 }
+_MAKES = frozenset(("anon_vma", "anon_vma_chain", "vm_area_struct", "page"))
+"""Allocations whose object can be named."""
 _SPIN = {"down_write": "spin_lock", "up_write": "spin_unlock"}
 """What the model's one kind of lock is called where it stands for a spin lock."""
 
@@ -133,7 +135,7 @@ class CallRecord:
             self._silent -= 1
         if shown is None:
             return
-        if shown.kind is CallKind.ALLOCATE and not is_failed and not shown.about:
+        if shown.kind is CallKind.ALLOCATE and not is_failed and shown.name in _MAKES:
             shown.about = self._made()
         call = shown.closed(is_failed=is_failed and shown.kind is CallKind.ALLOCATE)
         within = self._within()

@@ -30,6 +30,7 @@ from campaign import (
     power_command,
     replay,
     report_command,
+    show,
     shrink_command,
     tree_command,
 )
@@ -48,6 +49,7 @@ _COMMANDS = (
     fuzz,
     explore_command,
     replay,
+    show,
     shrink_command,
     conform,
     matrix,

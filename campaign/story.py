@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -17,8 +18,18 @@ from model.errors import ModelViolation
 from model.kernels import Kernel
 from model.structs import NOTHING
 from report.calls import folded
-from report.scene import Names, Scene, scene_of
-from report.story import Broken, Change, Frame, changed, fields_in, ghosts, named_in
+from report.scene import MmView, Names, Scene, scene_of
+from report.story import (
+    Broken,
+    Change,
+    Frame,
+    addresses_in,
+    changed,
+    fields_in,
+    ghosts,
+    named_in,
+    processes_in,
+)
 from strategies.ops import Op, OpKind
 from subjects.compare import not_compared
 from subjects.model import ModelSubject
@@ -51,8 +62,14 @@ class Told:
     absent: tuple[str, ...]
 
 
-def story(
-    kernel: Kernel, ops: Sequence[Op], *, law: str = "", strict: bool = False
+def story(  # noqa: PLR0913 - what is told, by which laws, in what detail
+    kernel: Kernel,
+    ops: Sequence[Op],
+    *,
+    law: str = "",
+    strict: bool = False,
+    since: int = 0,
+    is_compared: bool = True,
 ) -> Iterator[Told]:
     """Yield the World before the first operation and after each, up to the first finding.
 
@@ -61,19 +78,22 @@ def story(
         ops: What.
         law: Id of a documented law that counts as any other does.
         strict: Whether all of them do.
+        since: Index of the first operation that is told in full; frames before it have no scene
+            and no calls, but for the scene of the one just before.
+        is_compared: Whether states are wanted.
     """
     subject, names = ModelSubject(kernel), Names()
     checker = Checker(kernel, strict=strict)
     checker.attach(subject.world)
-    scene = scene_of(subject.world, names)
+    scene = scene_of(subject.world, names) if since == 0 else {}
     gone: Scene = {}
     start = Frame(-1, "", "", "", (), scene, {}, dict.fromkeys(scene, Change.NEW))
     absent = not_compared(kernel)
-    yield Told(start, None, _state(subject), absent)
+    yield Told(start, None, _state(subject) if is_compared else None, absent)
     for step, op in enumerate(ops):
         known = len(checker.remarks)
-        value, violation, record = _run(subject, checker, op)
-        before, scene = scene, scene_of(subject.world, names)
+        value, violation, record = _run(subject, checker, op, is_recorded=step >= since)
+        before, scene = scene, scene_of(subject.world, names) if step >= since - 1 else {}
         changes = changed(before, scene)
         freed = [each for each, change in changes.items() if change is Change.FREED]
         gone.update((each, before[each]) for each in freed)
@@ -89,12 +109,12 @@ def story(
             ghosts=ghosts(gone, scene, freed),
             changes=changes,
             broken=tuple(
-                _broken(kernel, finding_of(kernel, each, op, step), scene, is_remark=is_remark)
+                broken_of(kernel, finding_of(kernel, each, op, step), scene, is_remark=is_remark)
                 for each, is_remark in found
             ),
             is_noop=value is None and not record.is_stopped,
         )
-        yield Told(frame, value, _state(subject), absent)
+        yield Told(frame, value, _state(subject) if is_compared else None, absent)
         if any(not is_remark for _, is_remark in found):
             return
 
@@ -106,11 +126,11 @@ class _Record:
 
 
 def _run(
-    subject: ModelSubject, checker: Checker, op: Op
+    subject: ModelSubject, checker: Checker, op: Op, *, is_recorded: bool
 ) -> tuple[int | None, ModelViolation | None, _Record]:
     record = _Record(CallRecord(subject.world))
     try:
-        with record.calls:
+        with record.calls if is_recorded else nullcontext():
             value = subject.apply(op)
     except ModelViolation as violation:
         record.is_stopped = True
@@ -123,9 +143,18 @@ def _run(
     return value, None, record
 
 
-def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) -> Broken:
+def broken_of(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool = False) -> Broken:
+    """Return a finding as it is shown.
+
+    Args:
+        kernel: Where it was found.
+        finding: What.
+        scene: What there was then.
+        is_remark: Whether it only is about what the kernel's comments say.
+    """
     law = BrokenLaw.of(kernel, finding)
     objects = named_in(law.message)
+    subjects = {view.label for view in scene.values() if isinstance(view, MmView)}
     return Broken(
         law=law.law,
         kind=law.kind,
@@ -134,6 +163,8 @@ def _broken(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool) 
         message=law.message,
         objects=objects,
         fields=fields_in(law.message, [scene[each] for each in objects if each in scene]),
+        processes=processes_in(law.message, subjects),
+        addresses=addresses_in(law.message),
         is_remark=is_remark,
         known=tuple(
             f"{each.cve + ', ' if each.cve else ''}{each.id}: {each.title}; "
@@ -172,13 +203,17 @@ def first_difference(one: Sequence[Told], other: Sequence[Told]) -> int | None:
     What one of the kernels does not have (counters, PG_anon_exclusive) is not compared.
     """
     for mine, theirs in zip(one, other, strict=False):
-        if mine.value != theirs.value or _laws(mine) != _laws(theirs):
-            return mine.frame.step
-        if _differ(mine, theirs):
+        if tells_apart(mine, theirs):
             return mine.frame.step
     if len(one) != len(other):
         return min(one, other, key=len)[-1].frame.step
     return None
+
+
+def tells_apart(mine: Told, theirs: Told) -> bool:
+    """Tell whether one step went otherwise on two kernels, as ``first_difference`` sees it."""
+    is_same = mine.value == theirs.value and _laws(mine) == _laws(theirs)
+    return not is_same or _differ(mine, theirs)
 
 
 def _laws(told: Told) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 import attrs
@@ -36,6 +36,8 @@ class Broken:
         message: Both objects and the contradicting values, in one sentence.
         objects: Ids of the objects that the message names.
         fields: Names of their fields that it names.
+        processes: Labels of the processes that it names.
+        addresses: Page numbers that it names.
         is_remark: Whether the law only says what the kernel's comments say.
         known: Historical bugs that explain it, a line each.
     """
@@ -49,6 +51,8 @@ class Broken:
     fields: tuple[str, ...]
     is_remark: bool = False
     known: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    addresses: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -90,6 +94,16 @@ def named_in(text: str) -> tuple[str, ...]:
     """Return the ids of the objects that a message names, each once."""
     found = [(_AS_CLASS.get(kind, kind), serial) for kind, serial in _NAMED.findall(text)]
     return tuple(dict.fromkeys(f"{kind}#{serial}" for kind, serial in found))
+
+
+def processes_in(text: str, labels: Collection[str]) -> tuple[str, ...]:
+    """Return which of some processes a message names."""
+    return tuple(dict.fromkeys(word for word in re.findall(r"\w+", text) if word in labels))
+
+
+def addresses_in(text: str) -> tuple[int, ...]:
+    """Return the page numbers that a message names, each once."""
+    return tuple(dict.fromkeys(int(number) for number in re.findall(r"\bpage (\d+)\b", text)))
 
 
 def changed(before: Scene, now: Scene) -> dict[str, Change]:

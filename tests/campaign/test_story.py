@@ -161,3 +161,29 @@ def test_a_release_does_not_differ_from_itself():
     """The same release told twice is the same up to renaming."""
     ops = load(DOUBLE_REUSE).ops
     assert first_difference(told("v6.12", *ops), told("v6.12", *ops)) is None
+
+
+def test_what_comes_before_is_not_told():
+    """Steps before the first that is wanted have no scene and no calls; those after are whole."""
+    ops = (MAP, WRITE, FORK, EXIT)
+    whole, cut = frames("v6.12", *ops), frames("v6.12", *ops, since=2)
+    assert [(len(frame.scene), frame.calls) for frame in cut[:2]] == [(0, ()), (0, ())]
+    assert cut[2].scene == whole[2].scene
+    assert [frame.scene for frame in cut[3:]] == [frame.scene for frame in whole[3:]]
+    assert [frame.calls for frame in cut[3:]] == [frame.calls for frame in whole[3:]]
+    assert [frame.returned for frame in cut] == [frame.returned for frame in whole]
+
+
+def test_a_law_says_whom_and_where():
+    """Processes and page numbers that a message names are told apart from objects."""
+    trace = load("tests/traces/pinned-page-reused-by-mapcount.json")
+    (broken,) = frames(trace.kernel, *trace.ops)[-1].broken
+    assert (broken.processes, broken.addresses, broken.objects) == (("p0",), (0,), ())
+
+
+def test_an_allocation_without_an_object_names_none():
+    """What holds no object of the picture is not taken for the newest one."""
+    calls = [call for _, call in flat(frames("v6.12", MAP, WRITE, FORK)[-1].calls)]
+    about = {call.name: call.about for call in calls if call.kind is CallKind.ALLOCATE}
+    assert about["maple nodes"] == about["mempolicy"] == ""
+    assert about["anon_vma"] == "anon_vma#7"
