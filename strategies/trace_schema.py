@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from strategies.contention import Contention
 from strategies.ops import (
     CHOICES,
     DESCRIPTIONS,
@@ -21,15 +22,14 @@ from strategies.ops import (
     MAX_PAGE,
     OpKind,
 )
-from strategies.trace import (
+from strategies.trace import CONTENDED_VERSION, MAX_BYTES, MAX_OPS, VERSION
+from strategies.trace_fields import (
+    CONTENDED,
     FINDING,
     HEADER,
     LABEL,
     LARGEST_NUMBER,
-    MAX_BYTES,
-    MAX_OPS,
     SMALLEST_NUMBER,
-    VERSION,
 )
 
 Schema = dict[str, Any]
@@ -87,20 +87,21 @@ def schema() -> Schema:
     """Return the schema of the trace format."""
     return {
         "$schema": DIALECT,
-        "title": f"anonvma trace, format {VERSION}",
+        "title": f"anonvma trace, formats {VERSION} to {CONTENDED_VERSION}",
         "description": "A history of operations, and where it came from.",
         **_object(
             {
                 "format": _said(
                     "What this file is.",
-                    {"enum": [f"anonvma-trace/{n}" for n in range(1, VERSION + 1)]},
+                    {"enum": [_format(n) for n in range(1, CONTENDED_VERSION + 1)]},
                 ),
                 "tool": _said("Name and version of the program that wrote it.", _TEXT),
                 "kernel": _said("What the operations were run on.", _WORD),
                 "seed": _said("Seed of the campaign.", _NUMBER_OR_NULL),
                 "case": _said("Number of the case in the campaign.", _NUMBER_OR_NULL),
                 "finding": _said(
-                    "What was found.", {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/finding"}]}
+                    "What was found; in the newer format, with what went on meanwhile.",
+                    {"anyOf": [{"type": "null"}, {"type": "object"}]},
                 ),
                 "note": _said("Anything that a person wants to say about it.", _TEXT),
                 "ops": _said(
@@ -114,8 +115,18 @@ def schema() -> Schema:
             },
             HEADER,
         ),
-        "$defs": {"finding": _finding(), **{kind.value: _op(kind) for kind in OpKind}},
+        "if": {"properties": {"format": {"const": _format(CONTENDED_VERSION)}}},
+        "then": {"properties": {"finding": _REF["contended"]}},
+        "else": {"properties": {"finding": {"anyOf": [{"type": "null"}, _REF["finding"]]}}},
+        "$defs": {
+            "finding": _object(_found(), FINDING),
+            "contended": _object(_found() | _contention(), FINDING + CONTENDED),
+            **{kind.value: _op(kind) for kind in OpKind},
+        },
     }
+
+
+_REF = {name: {"$ref": f"#/$defs/{name}"} for name in ("finding", "contended")}
 
 
 # Not "$": that would let a line feed pass at the end, in Python's regular expressions.
@@ -163,8 +174,17 @@ def _object(properties: Schema, required: tuple[str, ...]) -> Schema:
     }
 
 
-def _finding() -> Schema:
-    properties: Schema = {
+def _format(version: int) -> str:
+    return f"anonvma-trace/{version}"
+
+
+def _contention() -> Schema:
+    meanwhile = {"enum": [each.value for each in Contention if each]}
+    return {"contention": _said("What goes on meanwhile.", meanwhile)}
+
+
+def _found() -> Schema:
+    return {
         "law": _said("Id of the broken law.", _WORD),
         "clause": _said("Stable word for how it was broken.", _WORD),
         "op": _said(
@@ -180,7 +200,6 @@ def _finding() -> Schema:
             "Ids of the catalogued defects that explain it.", {"type": "array", "items": _WORD}
         ),
     }
-    return _object(properties, FINDING)
 
 
 def _op(kind: OpKind) -> Schema:

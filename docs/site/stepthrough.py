@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The directive ``stepthrough``: a history of a trace, step by step, in the middle of a page.
 
-Where ``anonvma show`` is there, it makes a page to step through, which is embedded; what ``anonvma
-replay --steps`` prints is below it, for readers and printers that cannot step.
+The page that ``anonvma show`` makes is embedded. What ``anonvma replay --steps`` prints is below
+it, for readers and printers that cannot step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import io
 from collections.abc import Iterator
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,14 +22,13 @@ from sphinx.util.docutils import SphinxDirective
 from campaign.cli import main
 from campaign.errors import CLEAN, UsageError
 from campaign.execute import find
-from campaign.replay import describe, step_lines
+from campaign.replay import describe
+from campaign.replay_steps import step_lines
 from campaign.subject_names import kernel_named
 from strategies.trace import Trace, TraceError, load
 
 FOLDER = "_static/steps"
 """Where the pages lie in the site."""
-
-_CAN_SHOW = find_spec("campaign.show") is not None
 
 
 @attrs.frozen
@@ -67,8 +65,6 @@ class StepThrough(SphinxDirective):
         caption = words.caption.format(name=Path(file).name, kernel=trace.kernel, steps=steps)
         shown = nodes.literal_block(text, text, language="none", classes=["stepthrough"])
         start = nodes.paragraph(text=caption, classes=["stepthrough-caption"])
-        if not _CAN_SHOW:
-            return [start, shown]
         where = f"{self._way_up()}{self._page(file)}#lang={language}"
         return [start, _raw(_frame(where, caption, words)), shown, _raw("</details>")]
 

@@ -16,13 +16,17 @@ def fields() -> list[str]:
     """Return the fields of a trace and of its finding as tables."""
     whole = schema()
     lines = ["### The document", *_table(whole["properties"])]
-    return [*lines, "### A finding", *_table(whole["$defs"]["finding"]["properties"])]
+    return [*lines, "### A finding", *_table(whole["$defs"]["contended"]["properties"])]
 
 
 def operations() -> list[str]:
     """Return the fields that operations have, and which kind has which."""
     whole = schema()
-    kinds = {n: each["properties"] for n, each in whole["$defs"].items() if n != "finding"}
+    kinds = {
+        n: each["properties"]
+        for n, each in whole["$defs"].items()
+        if "op" in each["required"] and "law" not in each["required"]
+    }
     names: dict[str, Any] = {}
     for properties in kinds.values():
         names |= {name: field for name, field in properties.items() if name != "op"}

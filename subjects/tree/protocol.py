@@ -23,6 +23,7 @@ EVENTS: dict[str, int] = {
     "hang": 13,
     "badtree": 14,
     "limit": 15,
+    "badcount": 16,
 }
 """First word of an event.
 
@@ -30,7 +31,7 @@ EVENTS: dict[str, int] = {
 anon_vma_chain has none). The others say file, line and object: a kernel warning or BUG, a lock
 taken twice or not held, a tree changed without its root's lock, a free of what is not allocated, an
 anon_vma freed while in use, a bad memory access, an operation without end, an interval tree that
-is none, an answer too long.
+is none, an answer too long, a count changed without the lock of the root.
 """
 
 FIRST_ABNORMAL = EVENTS["warn"]

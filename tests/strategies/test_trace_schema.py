@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from docs.site import schema_file
 from strategies.ops import CHOICES, FIELDS, MAX_PAGE, OpKind
-from strategies.trace import FINDING, HEADER, TraceError, loads
+from strategies.trace import TraceError, loads
+from strategies.trace_fields import FINDING, HEADER
 from strategies.trace_schema import BEYOND, schema
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
@@ -107,6 +108,8 @@ def edges():
             yield {**TRACE, "finding": None, "ops": [{"op": kind.value, **fields, "fail_nth": nth}]}
     finding = {**TRACE["finding"], "op": "", "step": 0, "defects": ["B01", "B02"]}
     yield {**TRACE, "seed": -(2**63), "case": 2**64 - 1, "finding": finding}
+    contended = {**TRACE["finding"], "contention": "race"}
+    yield {**TRACE, "format": "anonvma-trace/2", "finding": contended}
     yield {**TRACE, "seed": 2**64 - 1, "case": -(2**63), "finding": None, "ops": []}
 
 
@@ -126,7 +129,20 @@ def near(value):
                 "",
                 None,
             ]
-            return [*others, "a  b", "a b", "\x7f", "rw-", "read", "keeponfork", "fork", "exit"]
+            return [
+                *others,
+                "a  b",
+                "a b",
+                "\x7f",
+                "rw-",
+                "read",
+                "keeponfork",
+                "fork",
+                "exit",
+                "anonvma-trace/1",
+                "anonvma-trace/2",
+                "locked",
+            ]
         case list():
             return [[], value[:1], value + value[:1], value[::-1], [*value, 0], {}, None]
         case _:

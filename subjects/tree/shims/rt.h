@@ -45,7 +45,8 @@ enum rt_event {
 	RT_EV_FAULT,
 	RT_EV_HANG,
 	RT_EV_BADTREE,
-	RT_EV_LIMIT
+	RT_EV_LIMIT,
+	RT_EV_BADCOUNT
 };
 
 /* Return codes that no system call has: the operation was cut off and the history ends there. */
@@ -118,8 +119,10 @@ int rt_trylock(struct rt_lock *lock, int write, const char *file, int line);
 int rt_is_locked(struct rt_lock *lock);
 extern unsigned long rt_root_lock_offset; /* of the lock in an anon_vma */
 
-/* What must not happen. rt_note goes on, rt_die ends the operation. */
+/* What must not happen. rt_note goes on, rt_die ends the operation. The place of rt_note_from is a
+ * return address; it says where, and not the call stack. */
 void rt_note(int event, const void *object, const char *what, const char *file, int line);
+void rt_note_from(int event, const void *object, const char *what, const void *place);
 __attribute__((noreturn)) void rt_die(int event, int code, const void *object, const char *what,
 				      const char *file, int line);
 
@@ -147,6 +150,12 @@ rt_word driver_op(const struct rt_op *op);
 void driver_walk(void); /* reads every page's reverse map, as reclaim would */
 void driver_snapshot(void); /* puts the state, beginning with rt_begin_state() */
 void driver_teardown(void);
+/* Of an anon_vma: its counts, 0 where there is none such; its root; whether its tree is not empty. */
+enum { RT_COUNTS = 2 };
+extern const char *const driver_count_names[RT_COUNTS];
+void driver_counts(const void *anon_vma, long *counts);
+const void *driver_root(const void *anon_vma);
+int driver_has_vmas(const void *anon_vma);
 const char *driver_check_free(int cache, void *object); /* null, or what is wrong with freeing it */
 
 #endif
