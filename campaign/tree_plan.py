@@ -34,7 +34,8 @@ from campaign.tree_subject import (
 from invariants.goals import Goal, goals_for
 from strategies.ops import Op
 from strategies.trace import printable
-from subjects.tree.generate import generate_a, generate_b
+from subjects.tree.generate import generate_a
+from subjects.tree.generate_dense import generate_mixed
 from subjects.tree.translate import Played, play
 
 LEVEL_B_EVERY = 4
@@ -93,7 +94,7 @@ class TreeCases:
     def ops_of(self, case: int) -> tuple[Op, ...]:
         """Return the operations of a case."""
         if self.way_of(case).level == "B":
-            return tuple(generate_b(self.seed, case, self.steps))
+            return tuple(generate_mixed(self.seed, case, self.steps))
         return tuple(generate_a(self.subject.kernel, self.seed, case, self.steps)[0])
 
     def __call__(self, case: int) -> CaseResult:
@@ -130,7 +131,7 @@ class TreeCases:
         kernel = self.subject.kernel
         if level == "A":
             return generate_a(kernel, self.seed, case, self.steps)
-        ops = generate_b(self.seed, case, self.steps)
+        ops = generate_mixed(self.seed, case, self.steps)
         return ops, play(kernel, level, ops)
 
 

@@ -79,6 +79,8 @@ class Facts:
                 "ANONVMA_VMA_MERGE": self.merge == "vma_merge",
                 "ANONVMA_VMG": self.merge == "vma_merge_new_range",
                 "ANONVMA_VMG_VM_FLAGS": "vm_flags" in self.merge_fields,
+                "ANONVMA_VMG_MERGE_FLAGS": "merge_flags" in self.merge_fields,
+                "ANONVMA_VMG_GIVE_UP_ON_OOM": "give_up_on_oom" in self.merge_fields,
             }
             for name in self.folio_side:
                 holds[f"ANONVMA_HAS_{name.strip('_').upper()}"] = True
