@@ -5,10 +5,10 @@ They are those of the campaigns on trees, drawn once. Some are run with locks th
 or with trylocks that fail, and in some each first fault races with another one on the same VMA,
 which runs at the lock that the first waits for: as far as a second thread can be had here.
 
-At level B there are more of them (``TOLD_MORE``), which no campaign has: in these VMAs are of several
-kinds, files and hooks among them, mremap may keep its source and mmap extend what is before it, as
-brk does, and the driver tells what the code did that no state shows. The model knows nothing of
-this; it says which operations make sense, and the code as it is says what comes of them.
+At level B there are more of them (``TOLD_MORE``), which no campaign has. In these, VMAs are of
+several kinds, files and hooks among them; mremap may keep its source; mmap may extend what is
+before it, as brk does; and the driver tells what the code did that no state shows. The model knows nothing of
+this: it says which operations make sense, and the code as it is says what comes of them.
 """
 
 from __future__ import annotations

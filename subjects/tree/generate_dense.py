@@ -18,13 +18,14 @@ DENSE_OF = 3
 """One history of so many is dense in a campaign."""
 
 _PAGES = 9
-_KINDS = ("mprotect", "write", "mmap", "munmap", "mremap", "madvise", "three", "get", "put", "fork")
-_WEIGHTS = (24, 9, 16, 12, 10, 3, 4, 1, 1, 1)
 _PROTS = ("r--", "rw-")
 _FIRST = ((0,), (0, 4), (0, 3, 6))
-_SHORT_HISTORIES, _SHORT = 0.3, 0.3
+_SHORT_HISTORIES, _SHORT, _PAIR_FAILS = 0.3, 0.3, 0.6
 _MOST_ATTEMPTS = 8
 _CAN_FAIL = frozenset(("mprotect", "touch", "mmap", "munmap", "mremap", "madvise", "fork"))
+_FILLED = 0.8
+_FAULTED = ((2,), (2,), (0,), (1,), (0, 2), (1, 2), (0, 1))
+_SHORT_AT_LAST = 0.4
 
 
 def generate_dense(seed: int, case: int, steps: int) -> list[Op]:
@@ -44,10 +45,14 @@ def generate_mixed(seed: int, case: int, steps: int) -> list[Op]:
 
 
 def _short(rng: Random, op: Op) -> Op:
-    if op.kind.value not in _CAN_FAIL or rng.random() >= _SHORT:
-        return op
+    fails = op.kind.value in _CAN_FAIL and rng.random() < _SHORT
+    return _failing(rng, op) if fails else op
+
+
+def _failing(rng: Random, op: Op) -> Op:
+    # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.
     first = 1 << rng.randrange(_MOST_ATTEMPTS)
-    return ops.failing(op, first | first << 1 if rng.random() < _SHORT else first)
+    return ops.failing(op, first | first << 1 if rng.random() < _PAIR_FAILS else first)
 
 
 def _dense(rng: Random, steps: int) -> Iterator[Op]:
@@ -56,48 +61,71 @@ def _dense(rng: Random, steps: int) -> Iterator[Op]:
         yield ops.mmap("p0", start, 2 if start else rng.choice((2, _PAGES)))
     for _ in range(steps):
         label, page, pages = rng.choice(labels), rng.randrange(_PAGES), rng.choice((1, 1, 2, 3))
-        kind = rng.choices(_KINDS, _WEIGHTS)[0]
-        if kind == "write":
-            yield ops.write(label, page)
-        elif kind == "mprotect":
-            yield ops.mprotect(label, page, pages, rng.choice(_PROTS))
-        elif kind == "munmap":
-            yield ops.munmap(label, page, pages)
-        elif kind == "mmap":
-            yield ops.mmap(label, page, pages, rng.choice(_PROTS))
-        elif kind == "mremap":
-            yield ops.mremap(label, page, pages, rng.choice((rng.randrange(_PAGES), page + pages)))
-        elif kind == "madvise":
-            yield ops.madvise(label, page, pages, rng.choice(ADVICES))
-        elif kind == "three":
-            yield from _three(rng, label, page)
-        elif kind == "get":
-            yield ops.get(label, page)
-        elif kind == "put":
-            yield ops.put(label, page)
+        (draw,) = rng.choices(_DRAWS, _WEIGHTS)
+        if draw is not None:
+            yield from draw(rng, label, page, pages)
         elif len(labels) == 1:
             labels.append("p1")
             yield ops.fork("p0", "p1")
 
 
-def _three(rng: Random, label: str, page: int) -> Iterator[Op]:
-    """Three VMAs side by side, some of them faulted, that mprotect or mmap makes one.
+def _protect(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
+    yield ops.mprotect(label, page, pages, rng.choice(_PROTS))
+
+
+def _write(_rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
+    yield ops.write(label, page)
+
+
+def _map(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
+    yield ops.mmap(label, page, pages, rng.choice(_PROTS))
+
+
+def _unmap(_rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
+    yield ops.munmap(label, page, pages)
+
+
+def _move(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
+    yield ops.mremap(label, page, pages, rng.choice((rng.randrange(_PAGES), page + pages)))
+
+
+def _advise(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
+    yield ops.madvise(label, page, pages, rng.choice(ADVICES))
+
+
+def _get(_rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
+    yield ops.get(label, page)
+
+
+def _put(_rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
+    yield ops.put(label, page)
+
+
+def _three(rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
+    """Three VMAs side by side, some of them faulted, whose border moves or that become one.
 
     Mapped one by one: an unfaulted VMA is never cut from one whose other part is faulted.
     """
-    outer = rng.choice(_PROTS)
-    inner = _PROTS[outer == _PROTS[0]]
-    yield ops.munmap(label, page, 3)
-    places = [page, page + 2]
-    filled = rng.random() < 0.8  # noqa: PLR2004
-    if filled:
-        places.append(page + 1)
-    for place in rng.sample(places, len(places)):
-        yield ops.mmap(label, place, 1, inner if place == page + 1 else outer)
-    faulted = rng.choice(((2,), (2,), (0,), (1,), (0, 2), (1, 2), (0, 1)))
-    for place in rng.sample(faulted, len(faulted)):
-        yield ops.write(label, page + place)
-    if filled:
-        yield ops.mprotect(label, page + 1, 1, outer)
+    lengths = [rng.choice((1, 1, 2)) for _ in range(3)]
+    starts = [page, page + lengths[0], page + lengths[0] + lengths[1]]
+    outer, inner = rng.choice((_PROTS, _PROTS[::-1]))
+    yield ops.munmap(label, page, sum(lengths))
+    filled = rng.random() < _FILLED
+    places = [0, 1, 2] if filled else [0, 2]
+    for at in rng.sample(places, len(places)):
+        yield ops.mmap(label, starts[at], lengths[at], inner if at == 1 else outer)
+    faulted = rng.choice(_FAULTED)
+    for at in rng.sample(faulted, len(faulted)):
+        yield ops.write(label, starts[at])
+    start, length = starts[1], lengths[1]
+    if not filled:
+        last = ops.mmap(label, start, length, outer)
     else:
-        yield ops.mmap(label, page + 1, 1, outer)
+        part = rng.choice(((start, length), (start, 1), (start + length - 1, 1)))
+        last = ops.mprotect(label, *part, outer)
+    yield _failing(rng, last) if rng.random() < _SHORT_AT_LAST else last
+
+
+_DRAWS = (_protect, _write, _map, _unmap, _move, _advise, _three, _get, _put, None)
+_WEIGHTS = (24, 9, 16, 12, 10, 3, 6, 1, 1, 1)
+"""The last one is a fork, once."""

@@ -31,8 +31,8 @@ EVENTS: dict[str, int] = {
 anon_vma_chain has none). The others say file, line and object: a kernel warning or BUG, a lock
 taken twice or not held, a tree changed without its root's lock, a free of what is not allocated, an
 anon_vma freed while in use, a bad memory access, an operation without end, an interval tree that
-is none, an answer too long. ``told``: what the code did that no state shows, if the request asked for
-it (``TELL``): which kind of thing, and two words about it.
+is none, an answer too long. ``told``: what the code did that no state shows, if the request asked
+for it (``TELL``): which kind of thing, and two words about it.
 """
 
 FIRST_ABNORMAL = EVENTS["warn"]
