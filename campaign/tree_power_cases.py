@@ -7,8 +7,8 @@ which runs at the lock that the first waits for: as far as a second thread can b
 
 At level B there are more of them (``TOLD_MORE``), which no campaign has. In these, VMAs are of
 several kinds, files and hooks among them; mremap may keep its source; mmap may extend what is
-before it, as brk does; and the driver tells what the code did that no state shows. The model knows nothing of
-this: it says which operations make sense, and the code as it is says what comes of them.
+before it, as brk does; and the driver tells what the code did that no state shows. The model knows
+nothing of this: it says which operations make sense, and the code as it is says what comes of them.
 """
 
 from __future__ import annotations
