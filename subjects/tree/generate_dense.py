@@ -23,9 +23,11 @@ _FIRST = ((0,), (0, 4), (0, 3, 6))
 _SHORT_HISTORIES, _SHORT, _PAIR_FAILS = 0.3, 0.3, 0.6
 _MOST_ATTEMPTS = 8
 _CAN_FAIL = frozenset(("mprotect", "touch", "mmap", "munmap", "mremap", "madvise", "fork"))
-_FILLED = 0.8
+_FILLED = 0.7
 _FAULTED = ((2,), (2,), (0,), (1,), (0, 2), (1, 2), (0, 1))
 _SHORT_AT_LAST = 0.4
+_IN_ORDER = 0.5
+_FAR = 20
 
 
 def generate_dense(seed: int, case: int, steps: int) -> list[Op]:
@@ -51,7 +53,7 @@ def _short(rng: Random, op: Op) -> Op:
 
 def _failing(rng: Random, op: Op) -> Op:
     # Up to 6.19 a clone repeats at once an allocation that failed: it takes two in a row.
-    first = 1 << rng.randrange(_MOST_ATTEMPTS)
+    first = 1 << int(rng.random() * rng.random() * _MOST_ATTEMPTS)
     return ops.failing(op, first | first << 1 if rng.random() < _PAIR_FAILS else first)
 
 
@@ -87,6 +89,22 @@ def _unmap(_rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
 
 def _move(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
     yield ops.mremap(label, page, pages, rng.choice((rng.randrange(_PAGES), page + pages)))
+
+
+def _move_on(rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
+    """Move a VMA page by page to where the parts can be one again, near by or far away."""
+    length = rng.choice((2, 3))
+    if rng.random() < _FILLED:
+        yield ops.munmap(label, page, length)
+        yield ops.mmap(label, page, length)
+        if rng.random() < _FILLED:
+            yield ops.write(label, page + rng.randrange(length))
+    by = rng.choice((-1, 1, length, _FAR)) if page else rng.choice((1, length, _FAR))
+    order = range(length) if by < 0 or rng.random() < _IN_ORDER else range(length)[::-1]
+    if by == 1:
+        order = range(length)[::-1]
+    for at in order:
+        yield ops.mremap(label, page + at, 1, page + at + by)
 
 
 def _advise(rng: Random, label: str, page: int, pages: int) -> Iterator[Op]:
@@ -126,6 +144,6 @@ def _three(rng: Random, label: str, page: int, _pages: int) -> Iterator[Op]:
     yield _failing(rng, last) if rng.random() < _SHORT_AT_LAST else last
 
 
-_DRAWS = (_protect, _write, _map, _unmap, _move, _advise, _three, _get, _put, None)
-_WEIGHTS = (24, 9, 16, 12, 10, 3, 6, 1, 1, 1)
+_DRAWS = (_protect, _write, _map, _unmap, _move, _move_on, _advise, _three, _get, _put, None)
+_WEIGHTS = (24, 9, 16, 12, 8, 2, 3, 6, 1, 1, 1)
 """The last one is a fork, once."""

@@ -17,7 +17,7 @@ struct vm_area_struct *vma_interval_tree_iter_first(struct rb_root_cached *root,
 struct vm_area_struct *vma_interval_tree_iter_next(struct vm_area_struct *node, unsigned long first,
 						   unsigned long last);
 
-enum { FILES = 2, REFUSED = 3 };
+enum { REFUSED = 3 };
 
 struct mempolicy {
 	int unused;
@@ -25,13 +25,14 @@ struct mempolicy {
 
 static struct mempolicy policy;
 static struct anon_vma_name name;
-static struct address_space mappings[FILES];
-static struct file files[FILES] = { { &mappings[0] }, { &mappings[1] } };
+static struct address_space mapping;
+static struct file file = { .f_mapping = &mapping };
 
-void shim_file(struct file *file, int change)
+struct file *shim_file(struct file *changed, int change)
 {
-	file->references += change;
-	rt_tell(TOLD_FILE, file - files, change);
+	changed->references += change;
+	rt_tell(TOLD_FILE, changed == &file, change);
+	return changed;
 }
 
 void shim_tell_range(int topic, const struct vm_area_struct *vma, int what, unsigned long start,
@@ -86,9 +87,9 @@ static const struct vm_operations_struct owner_ops = {
 };
 
 static const struct kind kinds[KINDS] = {
-	[KIND_FILE] = { .file = &files[0], .ops = &file_ops },
-	[KIND_SHARED] = { .flags = VM_SHARED | VM_MAYWRITE, .file = &files[0], .ops = &file_ops },
-	[KIND_OWNED] = { .file = &files[1], .ops = &owner_ops },
+	[KIND_FILE] = { .file = &file, .ops = &file_ops },
+	[KIND_SHARED] = { .flags = VM_SHARED | VM_MAYWRITE, .file = &file, .ops = &file_ops },
+	[KIND_OWNED] = { .file = &file, .ops = &owner_ops },
 	[KIND_POLICY] = { .policy = &policy },
 	[KIND_NAMED] = { .name = &name },
 	[KIND_UFFD] = { .uffd = { &policy } },
@@ -106,31 +107,19 @@ static bool is_counted(const struct vm_area_struct *vma)
 	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
 }
 
-/* The tree of the file, and who counts its mappings, learn of a VMA. */
-static void link_file(struct vm_area_struct *vma)
+/* The tree of the file, and who counts its mappings, learn of a VMA, or that it goes. */
+static void link_file(struct vm_area_struct *vma, bool goes)
 {
-	struct address_space *mapping = vma->vm_file->f_mapping;
-
-	i_mmap_lock_write(mapping);
+	i_mmap_lock_write(&mapping);
 	if (is_counted(vma))
-		mapping_allow_writable(mapping);
-	flush_dcache_mmap_lock(mapping);
-	vma_interval_tree_insert(vma, &mapping->i_mmap);
-	flush_dcache_mmap_unlock(mapping);
-	i_mmap_unlock_write(mapping);
-}
-
-static void unlink_file(struct vm_area_struct *vma)
-{
-	struct address_space *mapping = vma->vm_file->f_mapping;
-
-	i_mmap_lock_write(mapping);
-	if (is_counted(vma))
-		mapping_unmap_writable(mapping);
-	flush_dcache_mmap_lock(mapping);
-	vma_interval_tree_remove(vma, &mapping->i_mmap);
-	flush_dcache_mmap_unlock(mapping);
-	i_mmap_unlock_write(mapping);
+		rt_tell(TOLD_WRITABLE, goes ? -1 : 1, 0);
+	flush_dcache_mmap_lock(&mapping);
+	if (goes)
+		vma_interval_tree_remove(vma, &mapping.i_mmap);
+	else
+		vma_interval_tree_insert(vma, &mapping.i_mmap);
+	flush_dcache_mmap_unlock(&mapping);
+	i_mmap_unlock_write(&mapping);
 }
 
 void kind_map(struct vm_area_struct *vma, const struct kind *kind)
@@ -143,7 +132,7 @@ void kind_map(struct vm_area_struct *vma, const struct kind *kind)
 	if (!vma->vm_file)
 		return;
 	get_file(vma->vm_file);
-	link_file(vma);
+	link_file(vma, false);
 }
 
 void kind_copy(struct vm_area_struct *vma)
@@ -153,14 +142,14 @@ void kind_copy(struct vm_area_struct *vma)
 	get_file(vma->vm_file);
 	if (vma->vm_ops && vma->vm_ops->open)
 		vma->vm_ops->open(vma);
-	link_file(vma);
+	link_file(vma, false);
 }
 
 void kind_unmap(struct vm_area_struct *vma)
 {
 	if (!vma->vm_file)
 		return;
-	unlink_file(vma);
+	link_file(vma, true);
 	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
 	fput(vma->vm_file);
@@ -168,9 +157,9 @@ void kind_unmap(struct vm_area_struct *vma)
 
 static void check_change(const struct rb_root_cached *root)
 {
-	const struct address_space *mapping = container_of(root, struct address_space, i_mmap);
+	const struct address_space *changed = container_of(root, struct address_space, i_mmap);
 
-	if (mapping->lock.state != -1 || mapping->flush_lock.state != -1)
+	if (changed->lock.state != -1 || changed->flush_lock.state != -1)
 		rt_note(RT_EV_NOLOCK, NULL, "a file's tree of VMAs changes and its locks are not held", "", 0);
 }
 
@@ -188,7 +177,7 @@ void vma_interval_tree_remove(struct vm_area_struct *node, struct rb_root_cached
 
 static bool is_found(const struct vm_area_struct *vma)
 {
-	struct rb_root_cached *root = &vma->vm_file->f_mapping->i_mmap;
+	struct rb_root_cached *root = &mapping.i_mmap;
 	unsigned long first = vma->vm_pgoff, last = first + vma_pages(vma) - 1;
 	struct vm_area_struct *at = vma_interval_tree_iter_first(root, first, last);
 
@@ -199,27 +188,23 @@ static bool is_found(const struct vm_area_struct *vma)
 
 void files_check(void)
 {
-	int used[FILES] = { 0 };
+	int used = 0;
 
 	for (struct vm_area_struct *vma = rt_first(RT_VMA); vma; vma = rt_after(RT_VMA, vma)) {
 		if (!vma->vm_file)
 			continue;
-		used[vma->vm_file - files]++;
+		used++;
 		if (!is_found(vma))
 			rt_note(RT_EV_WARN, vma, "a VMA is not in the tree of its file", "", 0);
 	}
-	for (int i = 0; i < FILES; i++) {
-		if (used[i] != files[i].references)
-			rt_note(RT_EV_WARN, NULL, "references to a file are not one for each VMA", "", 0);
-		if (!used[i] && mappings[i].i_mmap.rb_root.rb_node)
-			rt_note(RT_EV_WARN, NULL, "a file's tree has VMAs that are gone", "", 0);
-	}
+	if (used != file.references)
+		rt_note(RT_EV_WARN, NULL, "references to a file are not one for each VMA", "", 0);
+	if (!used && mapping.i_mmap.rb_root.rb_node)
+		rt_note(RT_EV_WARN, NULL, "a file's tree has VMAs that are gone", "", 0);
 }
 
 void files_start(void)
 {
-	for (int i = 0; i < FILES; i++) {
-		rt_lock_init(&mappings[i].lock, RT_LOCK_SPIN);
-		rt_lock_init(&mappings[i].flush_lock, RT_LOCK_SPIN);
-	}
+	rt_lock_init(&mapping.lock, RT_LOCK_SPIN);
+	rt_lock_init(&mapping.flush_lock, RT_LOCK_SPIN);
 }

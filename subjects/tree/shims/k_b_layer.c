@@ -53,8 +53,7 @@ bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long en
 	}
 #endif
 	merged = vma_merge_new_range(&vmg);
-	if (how == LAYER_BOTH)
-		tell_merge(&vmg, merged);
+	tell_merge(&vmg, merged);
 	tell_next(&vmi);
 	return merged != NULL;
 }
@@ -83,6 +82,7 @@ int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_ar
 	vmg.give_up_on_oom = rt_telling() && start == vma->vm_start && end == vma->vm_end;
 #endif
 	vma = vma_modify(&vmg);
+	rt_tell(TOLD_MERGE, vmg.state, 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	tell_next(&vmi);
@@ -133,7 +133,7 @@ struct vm_area_struct *layer_copy(struct vm_area_struct *vma, unsigned long to, 
 				   unsigned long pgoff, bool keep_source)
 {
 	struct vm_area_struct *copy;
-	bool need_rmap_locks;
+	bool need_rmap_locks = true;
 
 #if ANONVMA_COPY_VMA_PARAMETERS == 6
 	copy = copy_vma(&vma, to, size, pgoff, &need_rmap_locks, keep_source);

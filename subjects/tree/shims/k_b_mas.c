@@ -206,6 +206,8 @@ void mas_store_prealloc(struct ma_state *mas, void *entry)
 	if (entry)
 		insert(tree, at, (struct shim_range){ first, last, entry });
 	mas->status = ma_active;
+	if (!mas->reserved)
+		rt_tell(TOLD_NODES, -2, -2);
 	reservations -= mas->reserved;
 	mas->reserved = false;
 }

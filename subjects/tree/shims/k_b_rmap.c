@@ -35,21 +35,21 @@ bool shim_mapped(const atomic_t *mapcount)
 
 static struct anon_vma dead;
 
-static void at_lock(void)
-{
-	if (meanwhile.locks--)
-		return;
-	if (meanwhile.moved)
-		meanwhile.moved->mapping = (void *)((unsigned long)meanwhile.to | PAGE_MAPPING_ANON);
-	if (meanwhile.left)
-		atomic_dec(&meanwhile.left->refcount);
-}
-
 static struct folio page_of(const struct anon_vma *anon_vma, unsigned long flags)
 {
 	struct folio folio = { { { .mapping = (void *)((unsigned long)anon_vma | flags) } } };
 
 	return folio;
+}
+
+static void at_lock(void)
+{
+	if (meanwhile.locks--)
+		return;
+	if (meanwhile.moved)
+		*meanwhile.moved = page_of(meanwhile.to, meanwhile.to ? PAGE_MAPPING_ANON : 0);
+	if (meanwhile.left)
+		atomic_dec(&meanwhile.left->refcount);
 }
 
 static void nothing_meanwhile(void)
@@ -140,6 +140,26 @@ static void lock_left(void)
 	lock(&folio, NULL, NO_TRYLOCK);
 }
 
+/* Where a page would be in a VMA, wherever it begins; a walk asks only about those that are. */
+static void addresses(struct vm_area_struct *vma)
+{
+	unsigned long first = vma->vm_pgoff + 1, last = vma->vm_pgoff + 2 * LARGE + vma_pages(vma);
+
+	vma->vm_pgoff += 2 * LARGE; /* so that there is something before it */
+	for (unsigned long index = first; index <= last; index++) {
+		for (int more = 0; more <= LARGE; more += LARGE) {
+			struct folio folio = { { { .index = index, .more = more } } };
+
+#if ANONVMA_VMA_ADDRESS_PARAMETERS == 3
+			rt_tell(TOLD_WALK, index, vma_address(vma, folio.index, 1 + more));
+#elif ANONVMA_VMA_ADDRESS_PARAMETERS == 2
+			rt_tell(TOLD_WALK, index, vma_address(&folio.page, vma));
+#endif
+		}
+	}
+	vma->vm_pgoff -= 2 * LARGE;
+}
+
 /* What a walk comes by, and where it is to stop. */
 struct tour {
 	int places, stop_at, refused;
@@ -157,13 +177,21 @@ static bool come_by(struct folio *folio, struct vm_area_struct *vma, unsigned lo
 
 static int is_done(struct folio *folio)
 {
-	return tour.places == -tour.stop_at;
+	return folio->more == 0 && tour.places == -tour.stop_at;
 }
 
 static bool is_refused(struct vm_area_struct *vma, void *arg)
 {
-	return tour.refused-- > 0;
+	return rt_id(RT_VMA, vma) >= 0 && tour.refused-- > 0;
 }
+
+/* How a walk gets the lock, and whether it waits for it. */
+static const struct rmap_walk_control controls[] = {
+	{ 0 },
+	{ .try_lock = true },
+	{ .anon_lock = folio_lock_anon_vma_read },
+	{ .anon_lock = folio_lock_anon_vma_read, .try_lock = true },
+};
 
 static void go(struct folio *folio, struct rmap_walk_control *rwc, struct tour wanted, bool locked)
 {
@@ -179,7 +207,7 @@ static void go(struct folio *folio, struct rmap_walk_control *rwc, struct tour w
 	nothing_meanwhile();
 }
 
-static void walks(struct anon_vma *anon_vma, const struct vm_area_struct *vma)
+static void walks(struct anon_vma *anon_vma, struct vm_area_struct *vma)
 {
 	static const struct tour tours[] = { { 0 }, { .stop_at = 1 }, { .stop_at = -1 }, { .refused = 1 } };
 	struct folio folio = page_of(anon_vma, PAGE_MAPPING_ANON), file = page_of(anon_vma, 0);
@@ -187,11 +215,19 @@ static void walks(struct anon_vma *anon_vma, const struct vm_area_struct *vma)
 	folio.index = vma->vm_pgoff;
 	for (unsigned int i = 0; i < ARRAY_SIZE(tours); i++)
 		go(&folio, &(struct rmap_walk_control){ 0 }, tours[i], false);
-	go(&folio, &(struct rmap_walk_control){ .anon_lock = folio_lock_anon_vma_read }, tours[0], false);
 	go(&file, &(struct rmap_walk_control){ 0 }, tours[0], false);
-	for (int waits = 0; waits < 2; waits++) {
-		rt_meanwhile(NULL, 1);
-		go(&folio, &(struct rmap_walk_control){ .try_lock = !waits }, tours[0], false);
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(controls); i++) {
+		struct rmap_walk_control control = controls[i / 2];
+
+		rt_meanwhile(NULL, i % 2);
+		go(&folio, &control, tours[0], false);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(controls); i++) {
+		struct rmap_walk_control control = controls[i];
+
+		atomic_set(&folio._mapcount, -1);
+		go(&folio, &control, tours[0], false);
+		atomic_set(&folio._mapcount, 0);
 	}
 	anon_vma_lock_read(anon_vma);
 	go(&folio, &(struct rmap_walk_control){ 0 }, tours[0], true);
@@ -204,6 +240,7 @@ static void walks(struct anon_vma *anon_vma, const struct vm_area_struct *vma)
 	}
 	folio.index = vma->vm_pgoff + vma_pages(vma) - 1;
 	go(&folio, &(struct rmap_walk_control){ 0 }, tours[0], false);
+	addresses(vma);
 }
 
 static void ways(struct anon_vma *anon_vma, struct anon_vma *other)
@@ -215,6 +252,7 @@ static void ways(struct anon_vma *anon_vma, struct anon_vma *other)
 	get(anon_vma, PAGE_MAPPING_ANON, -1, NEVER);
 	get(anon_vma, PAGE_MAPPING_ANON, 0, 1);
 	get(&dead, PAGE_MAPPING_ANON, 0, NEVER);
+	get(&dead, PAGE_MAPPING_ANON, 0, 1);
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		get(anon_vma, flags[i], 0, NEVER);
 		lock_unmapped(anon_vma, flags[i], 0, NEVER, AT_ONCE);
@@ -227,6 +265,7 @@ static void ways(struct anon_vma *anon_vma, struct anon_vma *other)
 	lock_unmapped(&dead, PAGE_MAPPING_ANON, 0, NEVER, NO_TRYLOCK);
 	lock_moved(anon_vma, other, 0, AT_ONCE);
 	lock_moved(anon_vma, other, 1, NO_TRYLOCK);
+	lock_moved(anon_vma, NULL, 1, NO_TRYLOCK);
 	lock_left();
 }
 

@@ -10,9 +10,9 @@
 
 enum kind_number {
 	KIND_PLAIN,
-	KIND_FILE, /* private, of a file; it has a hook for being opened */
-	KIND_SHARED, /* shared and writable, of the same file */
-	KIND_OWNED, /* of another file; hooks: open, close, and one that refuses some splits */
+	KIND_FILE, /* private, of the file there is; it has a hook for being opened */
+	KIND_SHARED, /* shared and writable */
+	KIND_OWNED, /* as the first; hooks for being closed, and one that refuses some splits */
 	KIND_POLICY,
 	KIND_NAMED,
 	KIND_UFFD,

@@ -151,7 +151,7 @@ struct file {
 #define mapping_allow_writable(mapping) rt_tell(TOLD_WRITABLE, 1, 0)
 #define mapping_unmap_writable(mapping) rt_tell(TOLD_WRITABLE, -1, 0)
 
-void shim_file(struct file *file, int change);
+struct file *shim_file(struct file *file, int change);
 
 /* Probes, large pages, tracing. Changed on purpose: there are none, but that they are seen to is told. */
 #define uprobe_mmap(vma) shim_tell_range(TOLD_UPROBE, vma, 1, (vma)->vm_start, (vma)->vm_end)

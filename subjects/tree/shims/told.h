@@ -13,7 +13,7 @@
 enum told {
 	TOLD_LOCKED, /* a VMA that nobody may use by its own lock from here on */
 	TOLD_DETACHED, /* a VMA that nobody may find any more */
-	TOLD_NODES, /* first and last page for which nodes are reserved; -1, -1: they are given back */
+	TOLD_NODES, /* range for which nodes are reserved; -1: they are given back, -2: a store has none */
 	TOLD_FILE, /* references to a file: one more, one less */
 	TOLD_WRITABLE, /* shared writable mappings of a file: one more, one less */
 	TOLD_UPROBE, /* a VMA whose probes go in (1) or out (0); pages: first, last */
