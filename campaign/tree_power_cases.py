@@ -43,7 +43,7 @@ STEPS = 40
 
 _COUNTS = Struct("<2q")
 _THREE = Struct("<3q")
-_FAIL, _HOOK, _FLAGS = 9, 10, 11  # words of a call in a request
+_HOOK, _FLAGS = 10, 11  # words of a call in a request
 _SHORT = 0.5
 _FAULTS = (OpCode.FAULT_A, OpCode.FAULT)
 _ALLOCATING = (OpCode.FAULT_A, OpCode.FORK_A, OpCode.COPY)
@@ -61,10 +61,10 @@ _DENSE, _DENSE_OF = 2, 3  # so many histories of level B of so many
 _KIND, _BRK, _KEEPS = 5, 6, 5  # words of mmap and of mremap in a request
 _PLAIN, _KINDS = 0, 9
 _KINDS_OF_HISTORY = 2
-_OF_A_FILE = (1, 3)  # without and with a hook that keeps it from being merged away
-_SHARE_OF_KINDS, _SHARE_OF_BRK, _SHARE_OF_KEPT = 0.7, 0.2, 0.3
-_SHORT_COPIES = 0.3
-_COPY_FAILS = (1, 2, 4, 6, 8, 12, 24)  # one attempt, or two in a row
+_OF_A_FILE = (1, 1, 3)  # without and with a hook that keeps it from being merged away
+_SHARE_OF_KINDS, _SHARE_OF_BRK, _SHARE_OF_KEPT = 0.8, 0.2, 0.3
+_SHARE_OF_SHORT = {OpCode.MREMAP: 0.3, OpCode.MMAP: 0.1, OpCode.MPROTECT: 0.1, OpCode.MUNMAP: 0.2}
+_FAILS = (1, 2, 4, 6, 8, 12, 24, 48)  # one attempt, or two in a row
 _TOLD_FROM = 1 << 20  # number of the first of these histories
 
 TOLD_MORE = 2
@@ -190,7 +190,7 @@ def _told(kernel: Kernel, seed: int, number: int) -> Case:
         played = _shortened(played, seed, drawn)
     rng = case_rng(seed, -1 - drawn)
     kinds = rng.choice((_OF_A_FILE, [rng.randrange(1, _KINDS) for _ in range(_KINDS_OF_HISTORY)]))
-    words = []
+    calls, words = [], []
     for call in played.calls:
         added = {_FLAGS: _FLAG.get(way, 0) | TELL}
         if call.op == OpCode.MMAP:
@@ -198,9 +198,10 @@ def _told(kernel: Kernel, seed: int, number: int) -> Case:
             added[_BRK] = int(rng.random() < _SHARE_OF_BRK)
         elif call.op == OpCode.MREMAP:
             added[_KEEPS] = int(rng.random() < _SHARE_OF_KEPT)
-            if rng.random() < _SHORT_COPIES:
-                added[_FAIL] = rng.choice(_COPY_FAILS)
+        short = rng.random() < _SHARE_OF_SHORT.get(OpCode(call.op), 0)
+        calls.append(call._replace(fail=rng.choice(_FAILS)) if short else call)
         words.append(added)
+    played = attrs.evolve(played, calls=calls)
     return Case(way, played, _request(played, words), told=True)
 
 
