@@ -5,10 +5,10 @@ They are those of the campaigns on trees, drawn once. Some are run with locks th
 or with trylocks that fail, and in some each first fault races with another one on the same VMA,
 which runs at the lock that the first waits for: as far as a second thread can be had here.
 
-At level B there are more of them (``TOLD_MORE``), which no campaign has. In these, VMAs are of
-several kinds, files and hooks among them; mremap may keep its source; mmap may extend what is
-before it, as brk does; and the driver tells what the code did that no state shows. The model knows
-nothing of this: it says which operations make sense, and the code as it is says what comes of them.
+At level B there are as many again, which no campaign has. In these, VMAs are of several kinds,
+files and hooks among them; mremap may keep its source; mmap may extend what is before it, as brk
+does; and the driver tells what the code did that no state shows. The model knows nothing of this:
+it says which operations make sense, and the code as it is says what comes of them.
 """
 
 from __future__ import annotations
@@ -62,13 +62,11 @@ _KIND, _BRK, _KEEPS = 5, 6, 5  # words of mmap and of mremap in a request
 _PLAIN, _KINDS = 0, 9
 _KINDS_OF_HISTORY = 2
 _OF_A_FILE = (1, 1, 3)  # without and with a hook that keeps it from being merged away
+_WITH_POLICY = 4
 _SHARE_OF_KINDS, _SHARE_OF_BRK, _SHARE_OF_KEPT = 0.8, 0.2, 0.3
 _SHARE_OF_SHORT = {OpCode.MREMAP: 0.3, OpCode.MMAP: 0.1, OpCode.MPROTECT: 0.1, OpCode.MUNMAP: 0.2}
 _FAILS = (1, 2, 4, 6, 8, 12, 24, 48)  # one attempt, or two in a row
 _TOLD_FROM = 1 << 20  # number of the first of these histories
-
-TOLD_MORE = 2
-"""One more history of level B for so many."""
 
 
 class Way(Enum):
@@ -155,7 +153,7 @@ def record(kernel: Kernel, level: Level, seed: int, cases: int) -> list[Case]:
     """Return the histories of a level: the same for the same model, seed and number."""
     found = [_case(kernel, level, seed, number) for number in range(cases)]
     if level == "B":
-        found += [_told(kernel, seed, number) for number in range(cases // TOLD_MORE)]
+        found += [_told(kernel, seed, number) for number in range(cases)]
     return found
 
 
@@ -190,6 +188,8 @@ def _told(kernel: Kernel, seed: int, number: int) -> Case:
         played = _shortened(played, seed, drawn)
     rng = case_rng(seed, -1 - drawn)
     kinds = rng.choice((_OF_A_FILE, [rng.randrange(1, _KINDS) for _ in range(_KINDS_OF_HISTORY)]))
+    if way is Way.SHORT:
+        kinds = [*kinds, _WITH_POLICY]
     calls, words = [], []
     for call in played.calls:
         added = {_FLAGS: _FLAG.get(way, 0) | TELL}
