@@ -64,8 +64,8 @@ _KINDS_OF_HISTORY = 2
 _OF_A_FILE = (1, 1, 3)  # without and with a hook that keeps it from being merged away
 _WITH_POLICY = 4
 _SHARE_OF_KINDS, _SHARE_OF_BRK, _SHARE_OF_KEPT = 0.8, 0.2, 0.3
-_SHARE_OF_SHORT = {OpCode.MREMAP: 0.3, OpCode.MMAP: 0.1, OpCode.MPROTECT: 0.1, OpCode.MUNMAP: 0.2}
-_FAILS = (1, 2, 4, 6, 8, 12, 24, 48)  # one attempt, or two in a row
+_SHARE_OF_SHORT = {OpCode.MREMAP: 0.5, OpCode.MMAP: 0.1, OpCode.MPROTECT: 0.1, OpCode.MUNMAP: 0.2}
+_FAILS = (1, 2, 4, 4, 6, 8, 12, 24, 48)  # one attempt, or two in a row
 _TOLD_FROM = 1 << 20  # number of the first of these histories
 
 
