@@ -61,7 +61,6 @@ bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long en
 int layer_split(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long address, int new_below)
 {
 	VMA_ITERATOR(vmi, mm, vma->vm_start);
-
 	int rc = split_vma(&vmi, vma, address, new_below);
 
 	if (!rc)
