@@ -14,7 +14,7 @@ from strategies.trace import printable
 _MEANINGS = {
     Class.EQUIVALENT: "does the same as the code as it is, as far as anything here can tell",
     Class.UNREACHABLE: "stands where no history leads",
-    Class.NOT_MODELLED: "differs in what is not driven here: a second thread, files, huge pages",
+    Class.NOT_MODELLED: "differs in what is not driven here: a second thread, the tree's nodes",
     Class.RELEASE: "is right, but not what this release does",
     Class.ACCEPTED: "is not the kernel's behaviour, and nothing is meant to say so",
     Class.HOLE: "is a mistake that should be noticed, or an operation should reach",
