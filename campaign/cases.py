@@ -22,6 +22,7 @@ import attrs
 from campaign.execute import Finding, ModelRun, execute, find, finding_of
 from campaign.explorer import Explorer
 from campaign.prelude import SCOPES, scope_of_case
+from campaign.sample import Sample, WatchedSubject, is_sampled
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from strategies.mix import case_rng, generate
@@ -79,6 +80,8 @@ class CaseResult:
         ops: With a finding, the history up to the failing operation; with a fault, all of it.
         remarks: Documented laws found untrue, the first of each bucket.
         elsewhere: CPU seconds that were taken outside the worker, by a driver process.
+        states: Distinct states that an exploration looked into.
+        sample: What the case was seen to do, if it is one that is looked at.
     """
 
     case: int
@@ -91,39 +94,8 @@ class CaseResult:
     ops: tuple[Op, ...] = ()
     remarks: tuple[Remark, ...] = ()
     elsewhere: float = attrs.field(default=0.0, eq=False)
-
-
-@attrs.define(eq=False)
-class Tally:
-    """What cases add up to.
-
-    Attributes:
-        cases: Cases counted.
-        steps: Operations executed.
-        effective: Those that were no recorded no-op.
-        checked: Those after which the laws were looked at.
-        goals: For each goal reached, the number of cases that reached it.
-        elsewhere: CPU seconds that were taken outside the workers.
-    """
-
-    cases: int = 0
-    steps: int = 0
-    effective: int = 0
-    checked: int = 0
-    goals: dict[str, int] = attrs.field(factory=dict)
-    elsewhere: float = 0.0
-
-    def add(self, result: CaseResult) -> list[str]:
-        """Count a case; return the goals that it was the first to reach."""
-        self.cases += 1
-        self.steps += result.steps
-        self.effective += result.effective
-        self.checked += result.checked
-        self.elsewhere += result.elsewhere
-        new = [goal for goal in result.goals if goal not in self.goals]
-        for goal in result.goals:
-            self.goals[goal] = self.goals.get(goal, 0) + 1
-        return new
+    states: int = 0
+    sample: Sample | None = None
 
 
 @attrs.frozen
@@ -187,12 +159,14 @@ class Portfolio:
             finding=first.finding if first else None,
             ops=first.ops if first else (),
             remarks=tuple(Remark(each.finding, each.ops) for each in done.remarks),
+            states=done.states,
         )
 
     def _swarm(self, case: int) -> CaseResult:
         ops = generate(self.seed, case, self.steps)
+        watched = WatchedSubject(self.kernel) if is_sampled(case) else None
         try:
-            done = execute(self.kernel, ops, full=False, strict=self.strict)
+            done = execute(self.kernel, ops, full=False, strict=self.strict, subject=watched)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
@@ -204,6 +178,7 @@ class Portfolio:
             checked=done.effective,
             goals=tuple(sorted(done.marks)),
             remarks=tuple(Remark(remark) for remark in done.remarks),
+            sample=watched.sample(case, broken=done.finding is not None) if watched else None,
         )
         return result if done.finding is None else self._with_finding(result, ops)
 

@@ -26,7 +26,7 @@ from campaign.check_pins import Pins
 from campaign.check_quality import Quality
 from campaign.check_reports import reports_of, write_reports
 from campaign.check_run import Check
-from campaign.check_search import LEAST_RESERVED, RESERVED, Canary, Fuzz
+from campaign.check_search import LEAST_RESERVED, RESERVED, Canary, Fuzz, OnModel
 from campaign.check_section import Context, Section
 from campaign.check_text import PlainCheck
 from campaign.check_traces import Traces, committed
@@ -75,12 +75,12 @@ def sections_of(args: argparse.Namespace) -> list[Section]:
     if "pins" in names:
         sections.append(Pins(pins.pins(), pins.recount))
     if "fuzz" in names:
-        sections.append(Fuzz(kernels, max(LEAST_RESERVED, RESERVED * args.seconds)))
+        sections.append(Fuzz([OnModel(kernel) for kernel in kernels], _reserved(args.seconds)))
     return sections
 
 
 def _sections_on_trees(args: argparse.Namespace, names: Sequence[str]) -> list[Section]:
-    from campaign.tree_check import TreeFuzz, TreeTraces
+    from campaign.tree_check import OnTree, TreeTraces
     from campaign.tree_subject import open_subject
 
     for name in args.subjects:
@@ -93,8 +93,12 @@ def _sections_on_trees(args: argparse.Namespace, names: Sequence[str]) -> list[S
     if "traces" in names:
         sections.append(TreeTraces(committed(traces_directory(args.traces)), subjects))
     if "fuzz" in names:
-        sections.append(TreeFuzz(subjects, max(LEAST_RESERVED, RESERVED * args.seconds)))
+        sections.append(Fuzz([OnTree(subject) for subject in subjects], _reserved(args.seconds)))
     return sections
+
+
+def _reserved(seconds: float) -> float:
+    return max(LEAST_RESERVED, RESERVED * seconds)
 
 
 def run_check(args: argparse.Namespace) -> int:

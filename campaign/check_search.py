@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import attrs
 
@@ -106,7 +107,7 @@ def _found(kernel: Kernel, event: Shrunk) -> Broken:
 def finding_of(law: BrokenLaw) -> Finding:
     """Return a finding as it was before it became part of an event."""
     known = tuple(defect.id for defect in law.known)
-    return Finding(law.law, law.clause, law.op, law.step, law.message, known)
+    return Finding(law.law, law.clause, law.op, law.step, law.message, known, law.contention)
 
 
 def _fault(kernel: Kernel, event: CaseFaulted) -> Broken:
@@ -228,17 +229,68 @@ def no_workers(name: str, error: WorkerError) -> Verdict:
     return Verdict(name=name, outcome=Outcome.FAULT, broken=(broken,))
 
 
+class Target(Protocol):
+    """What a campaign can be run on: a model kernel or a source tree."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a line."""
+
+    @property
+    def counts(self) -> str:
+        """What the steps of a campaign are there."""
+
+    def plan(self, context: Context, seconds: float) -> Plan:
+        """Return what a campaign of so many seconds is to do."""
+
+    def broken(self, watcher: Watcher) -> list[Broken]:
+        """Return what went wrong, findings first."""
+
+
+@attrs.frozen
+class OnModel:
+    """A model kernel as what campaigns are run on.
+
+    Attributes:
+        kernel: The kernel.
+    """
+
+    kernel: Kernel
+    counts = "steps"
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.kernel.name
+
+    def plan(self, context: Context, seconds: float) -> Plan:
+        """Return what a campaign of so many seconds is to do."""
+        return Plan(
+            kernel=self.kernel,
+            seed=context.seed,
+            out=context.out,
+            seconds=seconds,
+            engine=Engine.ALL if seconds >= SHORT_SHARE else Engine.SWARM,
+            jobs=context.jobs,
+            case_timeout=CASE_SECONDS,
+        )
+
+    def broken(self, watcher: Watcher) -> list[Broken]:
+        """Return what went wrong, findings first."""
+        return watcher.broken(self.kernel)
+
+
 @attrs.frozen
 class Fuzz:
     """The section of campaigns that must find nothing, in the time that is left.
 
     Attributes:
-        kernels: What is put to the test, each for as long.
+        targets: What is put to the test, each for as long.
         reserved: Seconds at the end that are not for searching.
         run: Runs a campaign.
     """
 
-    kernels: Sequence[Kernel]
+    targets: Sequence[Target]
     reserved: float
     run: RunCampaign = run_campaign
     name: str = "fuzz"
@@ -246,52 +298,47 @@ class Fuzz:
     @property
     def about(self) -> str:
         """Return what is checked."""
-        return f"random histories on {', '.join(kernel.name for kernel in self.kernels)}"
+        return f"random histories on {', '.join(target.name for target in self.targets)}"
 
     def verdicts(self, context: Context) -> Iterator[Verdict]:
-        """Run a campaign on every kernel."""
-        for number, kernel in enumerate(self.kernels):
-            share = (context.left() - self.reserved) / (len(self.kernels) - number)
+        """Run a campaign on every target."""
+        for number, target in enumerate(self.targets):
+            share = (context.left() - self.reserved) / (len(self.targets) - number)
             if context.is_over() or share < LEAST_SHARE:
-                yield not_run(kernel.name)
+                yield not_run(target.name)
             else:
-                yield self._verdict(kernel, share, context)
+                yield self._verdict(target, share, context)
 
-    def _verdict(self, kernel: Kernel, share: float, context: Context) -> Verdict:
+    def _verdict(self, target: Target, share: float, context: Context) -> Verdict:
         began = time.monotonic()
         watcher = Watcher(context.emit)
-        plan = Plan(
-            kernel=kernel,
-            seed=context.seed,
-            out=context.out,
-            seconds=share,
-            engine=Engine.ALL if share >= SHORT_SHARE else Engine.SWARM,
-            jobs=context.jobs,
-            case_timeout=CASE_SECONDS,
-        )
         # A campaign does not count the time in which it shrinks; here, others are waiting.
-        ends = began + share + self.reserved / len(self.kernels)
+        ends = began + share + self.reserved / len(self.targets)
         try:
-            done = self.run(plan, watcher, lambda: context.is_over() or time.monotonic() >= ends)
+            done = self.run(
+                target.plan(context, share),
+                watcher,
+                lambda: context.is_over() or time.monotonic() >= ends,
+            )
         except WorkerError as error:
-            return no_workers(kernel.name, error)
-        broken = [*watcher.broken(kernel), *_unproved(kernel, done)]
+            return no_workers(target.name, error)
+        broken = [*target.broken(watcher), *_unproved(target.name, done)]
         return Verdict(
-            name=kernel.name,
+            name=target.name,
             outcome=_outcome(watcher, broken),
             seconds=time.monotonic() - began,
             broken=tuple(broken),
-            note=_note(done, watcher),
+            note=_note(target, done, watcher),
         )
 
 
-def _unproved(kernel: Kernel, done: CampaignFinished) -> Iterator[Broken]:
+def _unproved(name: str, done: CampaignFinished) -> Iterator[Broken]:
     # Where the search ended early, because something was found, it went nowhere else.
     if done.missed and not done.findings:
         missed = ", ".join(goal.goal for goal in done.missed)
         yield Broken(
             bucket=f"goals missed: {missed}",
-            title=f"{kernel.name}: nothing proved, no case reached {missed}",
+            title=f"{name}: nothing proved, no case reached {missed}",
             rule="no-result",
             details=tuple(f"{goal.goal}: {goal.statement}" for goal in done.missed),
         )
@@ -305,9 +352,10 @@ def _outcome(watcher: Watcher, broken: Sequence[Broken]) -> Outcome:
     return Outcome.UNPROVED if broken else Outcome.PASSED
 
 
-def _note(done: CampaignFinished, watcher: Watcher) -> str:
+def _note(target: Target, done: CampaignFinished, watcher: Watcher) -> str:
     reached = sum(1 for count in done.goals.values() if count)
-    text = f"{done.cases:,} cases, {done.steps:,} steps, goals {reached}/{len(done.goals)}"
+    goals = f"goals {reached}/{len(done.goals)}"
+    text = f"{done.cases:,} cases, {done.steps:,} {target.counts}, {goals}"
     if watcher.unsaved:
         text += f"; a trace could not be written: {watcher.unsaved[0].error}"
     return text

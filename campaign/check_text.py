@@ -16,7 +16,8 @@ from campaign.check_events import (
 )
 from campaign.errors import CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import CampaignStarted, Event, Progress
-from campaign.terminal import PLAIN_SECONDS, duration, progress_line
+from campaign.terminal import PLAIN_SECONDS, progress_line
+from campaign.words import duration
 from report.results import Outcome
 from strategies.trace import one_line, printable
 

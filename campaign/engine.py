@@ -14,7 +14,7 @@ from functools import partial
 
 import attrs
 
-from campaign.cases import CaseResult, Tally
+from campaign.cases import CaseResult
 from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import (
     BrokenLaw,
@@ -22,6 +22,7 @@ from campaign.events import (
     CampaignFinished,
     CaseFaulted,
     CaseLost,
+    CoverageSampled,
     Emit,
     FindingFound,
     GoalReached,
@@ -35,6 +36,7 @@ from campaign.execute import Finding
 from campaign.plan import Cases, Plan, Shrinking
 from campaign.shrink import ShrinkResult, Slip
 from campaign.store import StoreError, recorded, save_trace, stem_of
+from campaign.tally import Tally
 from campaign.workers import LostCase, RunCase, Supervisor, never
 from strategies.ops import Op
 from strategies.trace import Trace, one_line
@@ -71,7 +73,7 @@ class Campaign:
     interrupted: Callable[[], bool] = never
     run_case: RunCase[CaseResult] | None = None
     _portfolio: Cases = attrs.field(init=False)
-    _tally: Tally = attrs.field(factory=Tally, init=False)
+    _tally: Tally = attrs.field(init=False)
     _buckets: dict[str, Bucket] = attrs.field(factory=dict, init=False)
     _remarks: dict[str, Bucket] = attrs.field(factory=dict, init=False)
     _unshrunk: list[_Found] = attrs.field(factory=list, init=False)
@@ -82,17 +84,20 @@ class Campaign:
     _cpu_seconds: float = attrs.field(default=0.0, init=False)
     _began: float = attrs.field(factory=time.monotonic, init=False)
     _shrinking: float = attrs.field(default=0.0, init=False)
+    _paused_at: float | None = attrs.field(default=None, init=False)
     _progress_due: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Lay out the cases."""
         self._portfolio = self.plan.cases_of()
+        self._tally = Tally(self.plan.kernel)
 
     def run(self) -> CampaignFinished:
         """Search, shrink what was found, and return the summary, which is the last event."""
         self.emit(self.plan.started())
         self._search()
         self._shrink_found()
+        self._emit_coverage(self._tally.coverage())
         summary = self._summary()
         self.emit(summary)
         return summary
@@ -110,11 +115,11 @@ class Campaign:
             supervisor.cases = self.plan.cases
         with contextlib.closing(supervisor.results()) as results:
             for result in results:
-                self._take(result)
+                before, self._cpu_seconds = self._cpu_seconds, supervisor.cpu_seconds
+                self._take(result, self._cpu_seconds - before)
                 if (self._buckets or self._faults) and not self.plan.keep_going:
                     break
                 self._shrink_found()
-        self._cpu_seconds = supervisor.cpu_seconds
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
@@ -128,6 +133,7 @@ class Campaign:
         elapsed = self._elapsed()
         if elapsed < self._progress_due:
             return
+        until = elapsed if self._paused_at is None else self._paused_at
         self._progress_due = elapsed + _PROGRESS_SECONDS
         self.emit(
             Progress(
@@ -140,15 +146,25 @@ class Campaign:
                 remarks=len(self._remarks),
                 lost=len(self._lost),
                 activity=activity,
+                searched=until - self._shrinking,
+                faults=len(self._faults),
+                missing=tuple(goal.goal for goal in self._missing()),
+                engines=dict(self._tally.shares),
+                states=self._tally.states(),
             )
         )
 
-    def _take(self, result: CaseResult | LostCase) -> None:
+    def _emit_coverage(self, coverage: CoverageSampled | None) -> None:
+        if coverage is not None:
+            self.emit(coverage)
+
+    def _take(self, result: CaseResult | LostCase, cpu_seconds: float) -> None:
         self._last = max(self._last, result.case)
         if isinstance(result, LostCase):
             self._take_lost(result)
             return
-        new = self._tally.add(result)
+        new = self._tally.add(result, self._portfolio.engine_of(result.case), cpu_seconds)
+        self._emit_coverage(self._tally.due())
         for goal in self.plan.goals():
             if goal.id in new:
                 self.emit(GoalReached(goal.id, goal.statement, result.case))
@@ -215,9 +231,10 @@ class Campaign:
             return None
 
     def _shrink_found(self) -> None:
-        began = self._elapsed()
+        began = self._paused_at = self._elapsed()
         while self._unshrunk:
             self._shrink(self._unshrunk.pop(0))
+        self._paused_at = None
         self._shrinking += self._elapsed() - began
 
     def _shrink(self, found: _Found) -> None:
@@ -246,6 +263,7 @@ class Campaign:
                 also_met=tuple(self._other(found.case, slip) for slip in result.slips),
                 remark=found.is_remark,
                 replay_on=self.plan.replay_on,
+                argument=result.argument,
             )
         )
 
@@ -275,6 +293,14 @@ class Campaign:
         reached = self._tally.goals
         return {goal.id: reached.get(goal.id, 0) for goal in self.plan.goals()}
 
+    def _missing(self) -> tuple[MissedGoal, ...]:
+        reached = self._tally.goals
+        return tuple(
+            MissedGoal(goal.id, goal.statement)
+            for goal in self.plan.goals()
+            if goal.required and not reached.get(goal.id)
+        )
+
     def _exit_code(self, missing: Sequence[MissedGoal]) -> int:
         # The first of these that is the case.
         reasons = (
@@ -295,8 +321,7 @@ class Campaign:
     def _summary(self) -> CampaignFinished:
         plan, tally = self.plan, self._tally
         cpu_seconds = self._cpu_seconds + tally.elsewhere
-        goals = [goal for goal in plan.goals() if goal.required and not tally.goals.get(goal.id)]
-        missing = tuple(MissedGoal(goal.id, goal.statement) for goal in goals)
+        missing = self._missing()
         return CampaignFinished(
             kernel=plan.name,
             seed=plan.seed,
@@ -319,4 +344,6 @@ class Campaign:
             interrupted=self.interrupted(),
             exit_code=self._exit_code(missing),
             reproduce=plan.reproduce(self._last + 1),
+            engines=dict(tally.shares),
+            states=tally.states(),
         )

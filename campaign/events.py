@@ -7,47 +7,43 @@ two consumers. Everything in an event but times and rates is the same for any nu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
-
 import attrs
 
+from campaign.events_base import Emit, Event, to_json
+from campaign.events_progress import CoverageSampled, EngineShare, Progress, StatesSeen
 from campaign.execute import Finding, known_defects
 from campaign.tree_laws import TREE_LAWS
 from invariants import LAWS
 from model.kernels import Kernel
+from strategies.contention import Contention
 from strategies.ops import Op
 
-_DECIMALS = 3
+__all__ = [
+    "BrokenLaw",
+    "Bucket",
+    "CampaignFinished",
+    "CampaignStarted",
+    "CaseFaulted",
+    "CaseLost",
+    "CoverageSampled",
+    "Emit",
+    "EngineShare",
+    "Event",
+    "FindingFound",
+    "GoalReached",
+    "KnownDefect",
+    "MissedGoal",
+    "OtherBucket",
+    "Progress",
+    "RunRecorded",
+    "Shrunk",
+    "StatesSeen",
+    "TraceUnsaved",
+    "TreeOpened",
+    "to_json",
+]
+
 _LAWS = {law.id: law for law in (*LAWS, *TREE_LAWS)}
-
-
-def to_json(value: object) -> Any:  # noqa: ANN401 - JSON has no type of its own
-    """Return events, operations, findings and what they are made of as JSON values."""
-    if isinstance(value, Op):
-        return value.to_json()
-    fields = getattr(type(value), "__attrs_attrs__", None)
-    if fields is not None:
-        return {field.name: to_json(getattr(value, field.name)) for field in fields}
-    if isinstance(value, dict):
-        return {str(key): to_json(each) for key, each in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_json(each) for each in value]
-    return round(value, _DECIMALS) if isinstance(value, float) else value
-
-
-@attrs.frozen
-class Event:
-    """Something happened; ``name`` says what, in JSON as the field ``event``."""
-
-    name: ClassVar[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the event as a JSON object."""
-        return {"event": self.name, **to_json(self)}
-
-
-Emit = Callable[[Event], None]
 
 
 @attrs.frozen
@@ -66,6 +62,7 @@ class CampaignStarted(Event):
         strict: Whether a documented law is like any other.
         out: Directory for traces.
         tool: Name and version of this program.
+        again: The command line that does the same again.
     """
 
     name = "campaign-started"
@@ -80,6 +77,19 @@ class CampaignStarted(Event):
     strict: bool
     out: str
     tool: str
+    again: str = ""
+
+
+@attrs.frozen
+class RunRecorded(Event):
+    """The events that follow are kept in a file, of which ``anonvma report`` makes a page.
+
+    Attributes:
+        file: The file.
+    """
+
+    name = "run-recorded"
+    file: str
 
 
 @attrs.frozen
@@ -102,34 +112,6 @@ class TreeOpened(Event):
     model: str
     behaves_like: tuple[str, ...]
     vs: str = ""
-
-
-@attrs.frozen
-class Progress(Event):
-    """How far the search is.
-
-    Attributes:
-        elapsed: Seconds since the start.
-        cases: Cases done.
-        steps: Operations executed.
-        rate: Operations per second of elapsed time.
-        goals: Every goal that the kernel can reach, with the number of cases that reached it.
-        buckets: Different findings.
-        remarks: Different findings of documented laws that fail nothing.
-        lost: Cases lost.
-        activity: What is being done, "searching" or "shrinking".
-    """
-
-    name = "progress"
-    elapsed: float
-    cases: int
-    steps: int
-    rate: float
-    goals: dict[str, int]
-    buckets: int
-    remarks: int
-    lost: int
-    activity: str
 
 
 @attrs.frozen
@@ -173,6 +155,7 @@ class BrokenLaw:
         step: Index of that operation.
         message: Both objects and the contradicting fields.
         known: Historical bugs that this kernel has and that break this law.
+        contention: What has to go on meanwhile for it to be found.
     """
 
     bucket: str
@@ -184,11 +167,13 @@ class BrokenLaw:
     step: int
     message: str
     known: tuple[KnownDefect, ...]
+    contention: Contention = Contention.NONE
 
     @classmethod
     def of(cls, kernel: Kernel, finding: Finding) -> BrokenLaw:
         """Return a finding on a kernel with what is known about it."""
         law = _LAWS.get(finding.law)
+        defects = known_defects(kernel, finding.law)
         return cls(
             bucket=finding.bucket,
             law=finding.law,
@@ -198,10 +183,8 @@ class BrokenLaw:
             op=finding.op_kind,
             step=finding.step,
             message=finding.message,
-            known=tuple(
-                KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in)
-                for d in known_defects(kernel, finding.law)
-            ),
+            known=tuple(KnownDefect(d.id, d.title, d.cve, d.fix, d.fixed_in) for d in defects),
+            contention=finding.contention,
         )
 
 
@@ -250,6 +233,7 @@ class Shrunk(Event):
         remark: Whether it is of a documented law and fails nothing.
         shortest_in: The scope in which no shorter history has the finding; empty if unknown.
         replay_on: What to run the trace on; empty if the trace says it.
+        argument: The finding as an argument, a sentence each.
     """
 
     name = "shrunk"
@@ -264,6 +248,7 @@ class Shrunk(Event):
     remark: bool = False
     shortest_in: str = ""
     replay_on: str = ""
+    argument: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -369,6 +354,8 @@ class CampaignFinished(Event):
         interrupted: Whether a signal ended the search.
         exit_code: What the command exits with.
         reproduce: The command line that does the same again.
+        engines: What each engine did, by its name.
+        states: How many states were seen.
     """
 
     name = "campaign-finished"
@@ -393,3 +380,5 @@ class CampaignFinished(Event):
     interrupted: bool
     exit_code: int
     reproduce: str
+    engines: dict[str, EngineShare] = attrs.field(factory=dict)
+    states: StatesSeen = attrs.field(factory=StatesSeen)

@@ -17,6 +17,7 @@ from invariants import LAWS, Checker, Kind
 from model.defects import DEFECTS, Defect
 from model.errors import ModelViolation
 from model.kernels import Kernel
+from strategies.contention import Contention
 from strategies.ops import Op
 from subjects.model import ModelSubject
 
@@ -35,6 +36,7 @@ class Finding:
         step: Index of that operation.
         message: Both objects and the contradicting fields, in one sentence.
         defects: Ids of catalogued defects that this kernel has and that break this law.
+        contention: What has to go on meanwhile for it to be found.
     """
 
     law: str
@@ -43,6 +45,7 @@ class Finding:
     step: int
     message: str
     defects: tuple[str, ...] = ()
+    contention: Contention = Contention.NONE
 
     @property
     def bucket(self) -> str:
@@ -91,15 +94,20 @@ def finding_of(kernel: Kernel, violation: ModelViolation, op: Op | None, step: i
 
 
 def execute(
-    kernel: Kernel, ops: Iterable[Op], *, full: bool = True, strict: bool = False
+    kernel: Kernel,
+    ops: Iterable[Op],
+    *,
+    full: bool = True,
+    strict: bool = False,
+    subject: ModelSubject | None = None,
 ) -> Execution:
     """Run ``ops`` from an empty first process, every law checked after every step.
 
     With ``full`` False, laws that read nothing an operation changed are skipped for it, and
     everything is checked once more at the end: same findings, less time. With ``strict``, a
-    documented law is like any other.
+    documented law is like any other. ``subject`` is a fresh one that is run instead of a plain one.
     """
-    subject = ModelSubject(kernel)
+    subject = subject or ModelSubject(kernel)
     world = subject.world
     checker = Checker(kernel, strict=strict)
     checker.attach(world)

@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from campaign import checkpoint
+from campaign.argue import argument_of
 from campaign.arguments import (
     Interrupt,
     add_jobs,
@@ -246,7 +247,8 @@ class _Run:
             sys.stderr.write(f"anonvma: {one_line(str(error))}; the trace:\n")
             sys.stderr.write(trace.to_json_text())
         law = BrokenLaw.of(explorer.kernel, found.finding)
-        self.emit(ShortestFound(law, found.ops, file, remark))
+        told = argument_of(explorer.kernel, found.ops, law.law)
+        self.emit(ShortestFound(law, found.ops, file, remark, told))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,8 @@ import shlex
 import attrs
 
 from campaign.events import BrokenLaw, Event
-from campaign.terminal import broken_law, duration, numbered
+from campaign.terminal import broken_law, numbered
+from campaign.words import duration
 from strategies.ops import Op
 from strategies.trace import printable
 
@@ -74,6 +75,7 @@ class ShortestFound(Event):
         ops: The history.
         file: Where the trace is, or None if it could not be written.
         remark: Whether it is a documented law that fails nothing without ``--strict``.
+        argument: The finding as an argument, a sentence each.
     """
 
     name = "shortest-found"
@@ -81,6 +83,7 @@ class ShortestFound(Event):
     ops: tuple[Op, ...]
     file: str | None
     remark: bool = False
+    argument: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -168,6 +171,7 @@ def _found(event: ShortestFound) -> list[str]:
         f"{what:10}{event.finding.bucket}: {count} operations; none in the scope is shorter",
         *[f"  {line}" for line in broken_law(event.finding)],
         *[f"  {line}" for line in numbered(event.ops)],
+        *[f"  {line}" for line in event.argument],
     ]
     if event.file is None:
         return [*lines, "  not saved"]

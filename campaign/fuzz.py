@@ -22,8 +22,10 @@ from campaign.arguments import (
 )
 from campaign.cases import Engine
 from campaign.engine import Campaign
+from campaign.events import CampaignStarted, Emit, Event, RunRecorded
 from campaign.json_lines import Consumer, JsonLines
 from campaign.plan import Plan
+from campaign.run_record import RunRecord, unrecorded
 from campaign.subject_names import is_tree, kernel_named, tree_mode
 from campaign.terminal import terminal
 from model.defects import DEFECTS, DefectError
@@ -37,6 +39,9 @@ MOST_CASES = 10**12
 
 _EPILOG = """\
 Case k depends on the seed and on k alone: with --cases the outcome is the same for any -j.
+
+What a run did is kept in DIR (--out) beside its traces, as run-KERNEL-SEED.ndjson; anonvma report
+makes a page of it.
 
 A law that is documented (anonvma list invariants) but untrue is reported, saved and shrunk like a
 finding, and fails the campaign only with --strict.
@@ -197,8 +202,40 @@ def run(args: argparse.Namespace) -> int:
     """Run ``anonvma fuzz``; return the exit code."""
     plan = plan_of(args)
     opened = plan.opened()
-    consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
-    with contextlib.closing(consumer), Interrupt() as interrupted:
+    with contextlib.ExitStack() as stack:
+        record = _record_of(plan)
+        if record is not None:
+            stack.callback(_end, record)
+        consumer: Consumer = JsonLines(sys.stdout) if args.json else terminal(sys.stdout)
+        stack.enter_context(contextlib.closing(consumer))
+        interrupted = stack.enter_context(Interrupt())
+        emit = consumer if record is None else _both(record, consumer)
         if opened is not None:
-            consumer(opened)
-        return Campaign(plan, consumer, interrupted).run().exit_code
+            emit(opened)
+        return Campaign(plan, emit, interrupted).run().exit_code
+
+
+def _record_of(plan: Plan) -> RunRecord | None:
+    try:
+        return RunRecord.begin(plan.out, plan.name, plan.seed)
+    except OSError as error:
+        # Nothing may be found, and then no file is needed.
+        sys.stderr.write(unrecorded(plan.out, error.strerror or str(error)))
+        return None
+
+
+def _end(record: RunRecord) -> None:
+    record.close()
+    if record.trouble:
+        sys.stderr.write(unrecorded(str(record.path), f"from some point on: {record.trouble}"))
+
+
+def _both(record: RunRecord, consumer: Emit) -> Emit:
+    def emit(event: Event) -> None:
+        # Whoever reads the output may go away, and the campaign ends there; the file has it first.
+        record(event)
+        consumer(event)
+        if isinstance(event, CampaignStarted):
+            consumer(RunRecorded(str(record.path)))
+
+    return emit

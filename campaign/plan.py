@@ -121,12 +121,19 @@ class Plan:
             strict=self.strict,
             out=self.out,
             tool=tool(),
+            again=self.reproduce(self.cases),
         )
 
-    def reproduce(self, cases: int) -> str:
-        """Return the command line that runs the first ``cases`` cases again."""
+    def reproduce(self, cases: int | None) -> str:
+        """Return the command line that runs the first ``cases`` cases again; None: for as long."""
         words = ["anonvma", "fuzz", self.argument, "--seed", str(self.seed)]
-        words += ["--cases", str(max(1, cases)), "--steps", str(self.steps)]
+        words += [*self.budget(cases), "--steps", str(self.steps)]
         words += ["--engine", self.engine.value]
         words += ["--keep-going"] if self.keep_going else []
         return shlex.join([*words, "--strict"] if self.strict else words)
+
+    def budget(self, cases: int | None) -> tuple[str, str]:
+        """Return the option that ends a campaign after so many cases; None: after its time."""
+        if cases is None and self.seconds is not None:
+            return "--for", f"{self.seconds:.15g}s"
+        return "--cases", str(max(1, cases or 1))

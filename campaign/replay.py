@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -29,15 +28,12 @@ from campaign.observe import (
     missing_ops,
     observe,
 )
+from campaign.story import result_text
 from campaign.subject_names import TREE, is_tree, kernel_named, tree_mode
-from invariants import Checker
 from model.defects import DEFECTS
-from model.errors import ModelViolation
 from model.kernels import Kernel
-from report.world_text import Names, changed_lines, world_rows
-from strategies.ops import Op, OpKind
+from strategies.ops import Op
 from strategies.trace import RecordedFinding, Trace, TraceError, load, one_line, printable
-from subjects.model import ModelSubject
 
 
 class Outcome(StrEnum):
@@ -156,6 +152,8 @@ def detail(replayed: Replay, recorded: RecordedFinding | None) -> str:
         parts += [f"found {replayed.ran}"] if replayed.ran else []
     if replayed.outcome is Outcome.DIFFERENT and recorded is not None:
         parts.append(f"recorded: {recorded.bucket}")
+    if recorded is not None and recorded.contention and not replayed.ran:
+        parts.append(f"recorded where {recorded.contention.said}; here nothing else went on")
     if replayed.unreached:
         parts.append(f"a failure without effect: {', '.join(map(str, replayed.unreached))}")
     return "; ".join(parts)
@@ -179,53 +177,14 @@ def outcome_of(finding: Finding | None, recorded: RecordedFinding | None) -> Out
 def describe(finding: Finding) -> str:
     """Return a finding on one line: bucket, step, message, and the defects it is known as."""
     text = f"{finding.bucket} at ops[{finding.step}]: {one_line(finding.message)}"
-    return "; ".join([text, *(_known_as(name) for name in finding.defects)])
+    only = [f"only if {finding.contention.said}"] if finding.contention else []
+    return "; ".join([text, *only, *(_known_as(name) for name in finding.defects)])
 
 
 def _known_as(defect_id: str) -> str:
     defect = DEFECTS[defect_id]
     cve = f" ({defect.cve})" if defect.cve else ""
     return f"known as {defect.id}{cve}, fixed by {defect.fix} in {defect.fixed_in}"
-
-
-def step_lines(trace: Trace, kernel: Subject, last: int) -> Iterator[str]:
-    """Yield each operation up to ``last`` with what it returned and what it changed."""
-    if not isinstance(kernel, Kernel):
-        yield from kernel.step_lines(attrs.evolve(trace, ops=trace.ops[: last + 1]))
-        return
-    subject, names = ModelSubject(kernel), Names()
-    # For the laws that watch operations from inside: what they stop must stop here, too.
-    Checker(kernel).attach(subject.world)
-    rows = world_rows(subject.world, names)
-    for at, op in enumerate(trace.ops[: last + 1]):
-        try:
-            result = _result(op, subject.apply(op))
-        except ModelViolation:
-            result = "stopped inside"
-        yield f"  ops[{at}] {op} -> {result}"
-        before, rows = rows, world_rows(subject.world, names)
-        yield from (f"      {line}" for line in changed_lines(before, rows))
-
-
-_NOTHING = {
-    OpKind.FORK: ", or its child's label is taken",
-    OpKind.SWAP_OUT: ", or no anonymous page is mapped there",
-    OpKind.PIN: ", or it holds a pin there",
-    OpKind.UNPIN: ", or it holds no pin there",
-    OpKind.GET: ", or no anonymous page is mapped there, or a reference is held",
-    OpKind.MIGRATE: ", or no anonymous page is mapped there",
-}
-
-
-def _result(op: Op, value: int | None) -> str:
-    if value is None:
-        if op.kind is OpKind.PUT:
-            return "nothing done: no reference is held"
-        return f"nothing done: no such process{_NOTHING.get(op.kind, '')}"
-    if value < 0:
-        return f"-{errno.errorcode.get(-value, str(-value))}"
-    reads = op.kind is OpKind.TOUCH and op.access == "read"
-    return f"found {value}" if reads else str(value)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -237,8 +196,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "and subject: CLEAN (nothing found), FINDING (in the recorded bucket, or none is "
         "recorded), DIFFERENT (found, but in another bucket), ERROR (it cannot run there). Of "
         "two subjects it is also said whether all operations return the same, and which is the "
-        "first that does not. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for "
-        "bad input, 3 a subject that cannot run here or a release without an operation.",
+        "first that does not; with a source tree, which call is the first that does not do the "
+        "same. Exit code: 0 all CLEAN, 1 a FINDING or DIFFERENT, 2 an ERROR for bad input, 3 a "
+        "subject that cannot run here or a release without an operation.",
         allow_abbrev=False,
     )
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="trace file")
@@ -250,7 +210,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="where to run instead of the kernel that the trace names; may be given again",
     )
     parser.add_argument(
-        "--steps", action="store_true", help="show every operation and what it changed"
+        "--steps",
+        action="store_true",
+        help="show every operation with the functions that ran and what it changed, as trees, and "
+        "a finding as an argument",
     )
     parser.add_argument(
         "--strict",
@@ -317,15 +280,31 @@ def _replay_file(path: str, kernels: Sequence[Subject], args: argparse.Namespace
         sys.stdout.write(f"{replayed.outcome:9}  {kernel.name:8}  {where}: {text}\n")
         if args.steps and not replayed.missing:
             last = len(trace.ops) if replayed.finding is None else replayed.finding.step
-            sys.stdout.writelines(f"{line}\n" for line in step_lines(trace, kernel, last))
-    models = [kernel for kernel in subjects if isinstance(kernel, Kernel)]
-    if len(subjects) == len(models) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
-        sys.stdout.write(f"returns    {where}: {compared(trace, *models)}\n")
+            _show_steps(attrs.evolve(trace, ops=trace.ops[: last + 1]), kernel, args)
+    if len(subjects) == 2 and not any(each.missing for each in replays):  # noqa: PLR2004
+        sys.stdout.write(f"returns    {where}: {compared(trace, *subjects)}\n")
     return [replayed.code for replayed in replays]
 
 
-def compared(trace: Trace, one: Kernel, other: Kernel) -> str:
-    """Return whether two kernels return the same from every operation, on one line."""
+def _show_steps(trace: Trace, kernel: Subject, args: argparse.Namespace) -> None:
+    if not isinstance(kernel, Kernel):
+        sys.stdout.writelines(f"{line}\n" for line in kernel.step_lines(trace))
+        return
+    from campaign.replay_steps import write_steps
+    from report.glyphs import console_for
+
+    write_steps(console_for(sys.stdout), trace, kernel, strict=args.strict)
+
+
+def compared(trace: Trace, one: Subject, other: Subject) -> str:
+    """Return whether two subjects return the same from every operation, on one line.
+
+    If one is a source tree, the calls that they come to are compared, and all that these do.
+    """
+    if not (isinstance(one, Kernel) and isinstance(other, Kernel)):
+        from campaign.tree_replay import compared_with
+
+        return compared_with(trace, one, other)
     difference = first_difference(one, other, trace.ops)
     if difference is None:
         return f"{one.name} and {other.name} agree on all {len(trace.ops)} operations"
@@ -338,7 +317,7 @@ def compared(trace: Trace, one: Kernel, other: Kernel) -> str:
 
 
 def _shown(op: Op, observed: Observed) -> str:
-    return "stopped inside" if observed.is_stopped else _result(op, observed.returned)
+    return "stopped inside" if observed.is_stopped else result_text(op, observed.returned)
 
 
 def _cannot(where: str, reason: str, code: int) -> int:

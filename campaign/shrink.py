@@ -51,6 +51,7 @@ class ShrinkResult:
         passes: Name of each pass that made progress, with the length after it, in order.
         shortest_in: The scope in which no shorter history has the finding; empty if that was not
             looked into, or not to the end.
+        argument: The finding as an argument, a sentence each; empty if nobody asked for it.
     """
 
     ops: Ops
@@ -60,6 +61,7 @@ class ShrinkResult:
     complete: bool
     passes: tuple[tuple[str, int], ...]
     shortest_in: str = ""
+    argument: tuple[str, ...] = ()
 
 
 def shrink(

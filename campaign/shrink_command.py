@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 
+from campaign.argue import argument_of
 from campaign.arguments import Interrupt, default_jobs, refuse
 from campaign.errors import CLEAN, FOUND, INTERRUPTED
 from campaign.execute import Execution, Finding, execute, find
@@ -108,7 +109,8 @@ def run(args: argparse.Namespace) -> int:
         proof = _proof(explored, before)
         code = INTERRUPTED if explored.exploration.ended == "interrupted" else FOUND
     slips = [save_trace(target.parent, _with(trace, s.ops, s.finding)) for s in result.slips]
-    lines = _summary(trace, result, target, slips)
+    told = argument_of(kernel, result.ops, result.finding.law)
+    lines = _summary(trace, attrs.evolve(result, argument=told), target, slips)
     if proof:
         lines.insert(2, f"proof      {proof}")
     sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -225,6 +227,7 @@ def _summary(trace: Trace, result: ShrinkResult, target: Path, slips: list[Path]
     if outcome_of(result.finding, trace.finding) is Outcome.DIFFERENT and trace.finding:
         lines.append(f"recorded   {trace.finding.bucket}: the trace finds something else now")
     lines += [f"  {op}" for op in result.ops]
+    lines += [f"  {line}" for line in result.argument]
     lines += [f"also met   {printable(str(path))}" for path in slips]
     lines.append(f"saved      {printable(str(target))}")
     lines.append(f"reproduce  anonvma replay {shlex.quote(printable(str(target)))}")

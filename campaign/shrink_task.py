@@ -8,6 +8,7 @@ from functools import partial
 
 import attrs
 
+from campaign.argue import argument_of
 from campaign.execute import Finding, find
 from campaign.explorer import Limits
 from campaign.prove import Proof, prove, scopes_to_prove
@@ -56,9 +57,11 @@ class ShrinkTask:
 
         try:
             best = shrink(self.ops, predicate, on_better=on_better)
-            return self._shortest(best, predicate)
+            best = self._shortest(best, predicate)
         except _Enough:
-            return attrs.evolve(best, replays=replays)
+            best = attrs.evolve(best, replays=replays)
+        told = argument_of(self.kernel, best.ops, self.finding.law)
+        return attrs.evolve(best, argument=told)
 
     def _shortest(self, best: ShrinkResult, predicate: Predicate) -> ShrinkResult:
         # What passes cannot shorten may still not be the shortest: look through all there is in

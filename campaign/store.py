@@ -36,6 +36,7 @@ def recorded(finding: Finding | None) -> RecordedFinding | None:
         step=finding.step,
         message=finding.message,
         defects=finding.defects,
+        contention=finding.contention,
     )
 
 

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from campaign.errors import BAD_INPUT, CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import (
@@ -26,15 +26,14 @@ from campaign.events import (
     FindingFound,
     KnownDefect,
     Progress,
+    RunRecorded,
     Shrunk,
     TraceUnsaved,
     TreeOpened,
 )
+from campaign.words import count, duration
 from strategies.ops import Op
 from strategies.trace import one_line, printable
-
-if TYPE_CHECKING:
-    from rich.live import Live
 
 PLAIN_SECONDS = 10.0
 """Seconds between two progress lines without a terminal."""
@@ -58,6 +57,8 @@ def lines_of(event: Event) -> list[str]:
     """Return what people are told about an event at once; nothing for some."""
     lines: list[str] = []
     match event:
+        case RunRecorded():
+            lines = [f"record    {printable(event.file)}"]
         case TreeOpened():
             lines = _opened(event)
         case CampaignStarted():
@@ -77,7 +78,7 @@ def lines_of(event: Event) -> list[str]:
 
 def progress_line(event: Progress) -> str:
     """Return how far the search is on one line."""
-    reached = sum(1 for count in event.goals.values() if count)
+    reached = sum(1 for number in event.goals.values() if number)
     lost = f"  lost {event.lost}" if event.lost else ""
     remarks = f"  documented {event.remarks}" if event.remarks else ""
     return (
@@ -85,17 +86,6 @@ def progress_line(event: Progress) -> str:
         f"{event.steps:,} steps ({event.rate:,.0f}/s)  goals {reached}/{len(event.goals)}  "
         f"findings {event.buckets}{remarks}{lost}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it, "42 s" or "1 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def numbered(ops: Sequence[Op]) -> list[str]:
@@ -112,19 +102,15 @@ def known_as(defect: KnownDefect) -> str:
     return f"{cve}{defect.id}: {defect.title}; fixed by {defect.fix} in {defect.fixed_in}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def _saved(file: str | None) -> str:
     return "not saved" if file is None else f"saved: {printable(file)}"
 
 
 def _started(event: CampaignStarted) -> str:
-    budget = duration(event.seconds or 0) if event.cases is None else _count(event.cases, "case")
+    budget = duration(event.seconds or 0) if event.cases is None else count(event.cases, "case")
     return (
         f"fuzz      {event.kernel} for {budget}: seed {event.seed}, engine {event.engine}, "
-        f"{event.steps} steps a case, {_count(event.jobs, 'worker')}"
+        f"{event.steps} steps a case, {count(event.jobs, 'worker')}"
     )
 
 
@@ -138,9 +124,9 @@ def _opened(event: TreeOpened) -> list[str]:
 
 
 def _found(event: FindingFound) -> list[str]:
-    count = _count(event.operations, "operation")
+    length = count(event.operations, "operation")
     lines = [
-        f"finding   {event.finding.bucket} in case {event.case}, after {count}",
+        f"finding   {event.finding.bucket} in case {event.case}, after {length}",
         f"          {one_line(event.finding.message)}",
         f"          {_saved(event.file)}; shrinking",
     ]
@@ -149,16 +135,16 @@ def _found(event: FindingFound) -> list[str]:
 
 def _shrunk(event: Shrunk) -> list[str]:
     stopped = f"; stopped early: {event.stopped}" if event.stopped else ""
-    replays = _count(event.replays, "replay")
-    count = _count(len(event.ops), "operation")
-    lines = [f"shrunk    {event.before} -> {count}, {replays}{stopped}"]
+    replays = count(event.replays, "replay")
+    length = count(len(event.ops), "operation")
+    lines = [f"shrunk    {event.before} -> {length}, {replays}{stopped}"]
     if event.shortest_in:
         lines.append(f"  shortest  no shorter history has it in the scope: {event.shortest_in}")
     lines += [f"  {line}" for line in broken_law(event.finding)]
     lines += [f"  {line}" for line in numbered(event.ops)]
+    lines += [f"  {line}" for line in event.argument]
     lines += [
-        f"  also met  {other.bucket} ({_count(other.operations, 'operation')}); "
-        f"{_saved(other.file)}"
+        f"  also met  {other.bucket} ({count(other.operations, 'operation')}); {_saved(other.file)}"
         for other in event.also_met
     ]
     lines.append(f"  {_saved(event.file)}")
@@ -175,6 +161,8 @@ def broken_law(finding: BrokenLaw) -> list[str]:
         f"clause    {finding.clause}, exposed by {finding.op}, operation {finding.step}",
         f"broken    {one_line(finding.message)}",
     ]
+    if finding.contention:
+        lines.append(f"only if   {finding.contention.said}")
     return lines + [f"known as  {known_as(defect)}" for defect in finding.known]
 
 
@@ -222,17 +210,17 @@ def _missed(event: CampaignFinished) -> list[str]:
 def _bucket(bucket: Bucket) -> str:
     known = f", known as {', '.join(bucket.known)}" if bucket.known else ""
     return (
-        f"  {bucket.bucket}: {_count(bucket.count, 'case')}, first {bucket.case}{known}; "
-        f"{_count(bucket.operations, 'operation')}, {_saved(bucket.file)}"
+        f"  {bucket.bucket}: {count(bucket.count, 'case')}, first {bucket.case}{known}; "
+        f"{count(bucket.operations, 'operation')}, {_saved(bucket.file)}"
     )
 
 
 def _remarks(event: CampaignFinished) -> list[str]:
     if not event.remarks:
         return []
-    count = _count(len(event.remarks), "documented-law finding")
+    length = count(len(event.remarks), "documented-law finding")
     return [
-        f"remarks   {count}, no failure without --strict",
+        f"remarks   {length}, no failure without --strict",
         *[_bucket(bucket) for bucket in event.remarks],
         f"  strict:   {event.strict}",
     ]
@@ -241,24 +229,24 @@ def _remarks(event: CampaignFinished) -> list[str]:
 def _troubles(event: CampaignFinished) -> list[str]:
     lines: list[str] = []
     if event.lost:
-        lines.append(f"lost      {_count(len(event.lost), 'case')}")
+        lines.append(f"lost      {count(len(event.lost), 'case')}")
         lines += [f"  {one.case}: {one.reason}; {_saved(one.file)}" for one in event.lost]
     if event.faults:
         lines.append(f"faults    {len(event.faults)}")
         lines += [f"  {one.case}: {one.error}; {_saved(one.file)}" for one in event.faults]
     if event.unsaved:
-        lines.append(f"unsaved   {_count(event.unsaved, 'trace')}, printed on standard error")
+        lines.append(f"unsaved   {count(event.unsaved, 'trace')}, printed on standard error")
     return lines
 
 
 def _goals(event: CampaignFinished) -> list[str]:
-    reached = sum(1 for count in event.goals.values() if count)
+    reached = sum(1 for number in event.goals.values() if number)
     required = {goal.goal for goal in event.missed}
     width = max(map(len, event.goals), default=0)
     lines = [f"goals     {reached} of {len(event.goals)} reached; cases that did:"]
-    for goal, count in event.goals.items():
+    for goal, number in event.goals.items():
         never = "never" if goal in required else "never (not required)"
-        lines.append(f"  {goal:{width}}  {f'{count:,}' if count else never}")
+        lines.append(f"  {goal:{width}}  {f'{number:,}' if number else never}")
     return lines
 
 
@@ -303,56 +291,41 @@ class Plain:
 
 
 class OnTerminal(Plain):
-    """The same with a live display of the progress below the lines."""
+    """The same with a live panel of the progress below the lines."""
 
     def __init__(self, stream: TextIO, errors: TextIO | None = None) -> None:
         super().__init__(stream, errors)
-        self._live = _live_display(stream)
-        self._live.start()
+        from campaign.live import LivePanel
+
+        self._panel = LivePanel(stream)
+        self._started: CampaignStarted | None = None
         self._due = 0.0
 
     def __call__(self, event: Event) -> None:
         """Say what there is to say about the next event."""
-        if isinstance(event, CampaignFinished):
-            self._live.stop()
+        if isinstance(event, CampaignStarted):
+            self._started = event
+        if isinstance(event, CampaignFinished | TraceUnsaved):
+            # What follows is long, or goes to another stream of the same terminal.
+            self._panel.hide()
         super().__call__(event)
 
     def progress(self, event: Progress) -> None:
-        """Refresh the display, if it is time for it."""
+        """Draw the panel anew, if it is time for it."""
+        from campaign.panel import Panel
+
         now = self._clock()
         if now >= self._due:
             self._due = now + _LIVE_SECONDS
-            self._live.update("\n".join(_display(event)), refresh=True)
+            self._panel.show(Panel(self._started, event, self._panel.glyphs))
 
     def say(self, lines: Sequence[str]) -> None:
-        """Write lines above the display."""
-        for line in lines:
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Write lines above the panel."""
+        self._panel.say(lines)
 
     def close(self) -> None:
-        """Take the display away."""
-        self._live.stop()
-
-
-def _display(event: Progress) -> list[str]:
-    width = max(map(len, event.goals), default=0)
-    goals = [f"  {goal:{width}}  {count:,}" for goal, count in event.goals.items()]
-    return [progress_line(event), *goals]
-
-
-def _live_display(stream: TextIO) -> Live:
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console(file=stream, markup=False, highlight=False)
-    return Live(
-        "",
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+        """Take the panel away."""
+        self._panel.hide()
 
 
 def terminal(stream: TextIO) -> Plain:

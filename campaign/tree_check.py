@@ -9,21 +9,13 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from campaign.cases import Engine
-from campaign.check_search import (
-    CASE_SECONDS,
-    LEAST_SHARE,
-    RunCampaign,
-    Watcher,
-    no_workers,
-    run_campaign,
-)
+from campaign.check_search import CASE_SECONDS, Watcher
 from campaign.check_section import Broken, Context, Verdict, not_run
 from campaign.check_traces import Committed
 from campaign.replay import describe
 from campaign.tree_plan import TreePlan
 from campaign.tree_replay import replay_on_tree
 from campaign.tree_subject import TreeSubject
-from campaign.workers import WorkerError
 from report.results import Outcome
 from strategies.trace import printable
 
@@ -75,69 +67,39 @@ class TreeTraces:
 
 
 @attrs.frozen
-class TreeFuzz:
-    """The section of campaigns on trees, in the time that is left.
+class OnTree:
+    """A source tree as what campaigns are run on.
 
     Attributes:
-        subjects: The trees, each for as long.
-        reserved: Seconds at the end that are not for searching.
-        run: Runs a campaign.
+        subject: The tree.
     """
 
-    subjects: Sequence[TreeSubject]
-    reserved: float
-    run: RunCampaign = run_campaign
-    name: str = "fuzz"
+    subject: TreeSubject
+    counts = "calls compared"
 
     @property
-    def about(self) -> str:
-        """Return what is checked."""
-        trees = ", ".join(printable(subject.argument) for subject in self.subjects)
-        return f"random histories on {trees}"
+    def name(self) -> str:
+        """Return what the user called it."""
+        return printable(self.subject.argument)
 
-    def verdicts(self, context: Context) -> Iterator[Verdict]:
-        """Run a campaign on every tree."""
-        for number, subject in enumerate(self.subjects):
-            share = (context.left() - self.reserved) / (len(self.subjects) - number)
-            if context.is_over() or share < LEAST_SHARE:
-                yield not_run(printable(subject.argument))
-            else:
-                yield self._verdict(subject, share, context)
-
-    def _verdict(self, subject: TreeSubject, share: float, context: Context) -> Verdict:
-        name = printable(subject.argument)
-        began = time.monotonic()
-        watcher = Watcher(context.emit)
-        plan = TreePlan(
-            kernel=subject.kernel,
-            subject=subject,
+    def plan(self, context: Context, seconds: float) -> TreePlan:
+        """Return what a campaign of so many seconds is to do."""
+        return TreePlan(
+            kernel=self.subject.kernel,
+            subject=self.subject,
             seed=context.seed,
             out=context.out,
-            seconds=share,
+            seconds=seconds,
             engine=Engine.SWARM,
             jobs=context.jobs,
             case_timeout=CASE_SECONDS,
         )
-        ends = began + share + self.reserved / len(self.subjects)
-        try:
-            done = self.run(plan, watcher, lambda: context.is_over() or time.monotonic() >= ends)
-        except WorkerError as error:
-            return no_workers(name, error)
+
+    def broken(self, watcher: Watcher) -> list[Broken]:
+        """Return what went wrong, findings first."""
+        kernel = self.subject.kernel
         # A Broken without a kernel is not replayed on a model to be explained.
-        broken = tuple(
-            attrs.evolve(each, kernel=None, title=each.title.replace(subject.kernel.name, name, 1))
-            for each in watcher.broken(subject.kernel)
-        )
-        return Verdict(
-            name=name,
-            outcome=_outcome(watcher),
-            seconds=time.monotonic() - began,
-            broken=broken,
-            note=f"{done.cases:,} cases, {done.steps:,} calls compared",
-        )
-
-
-def _outcome(watcher: Watcher) -> Outcome:
-    if watcher.shrunk:
-        return Outcome.FAILED
-    return Outcome.FAULT if watcher.faults or watcher.lost else Outcome.PASSED
+        return [
+            attrs.evolve(each, kernel=None, title=each.title.replace(kernel.name, self.name, 1))
+            for each in watcher.broken(kernel)
+        ]

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from campaign.errors import CLEAN, UnavailableError, UsageError
+from campaign.errors import CLEAN, UnavailableError
 from campaign.text_table import table, width
 from strategies.trace import printable
 
@@ -47,14 +47,10 @@ def run(args: argparse.Namespace) -> int:
         UnavailableError: What reads C is not installed, or nothing can be built here.
     """
     from campaign.tree_report import as_json, report_on, rows
-    from subjects.tree.errors import CannotBuild, TreeError
+    from campaign.tree_subject import told
 
-    try:
+    with told(args.path):
         report = report_on(Path(args.path))
-    except TreeError as error:
-        raise UsageError(printable(str(error))) from None
-    except CannotBuild as error:
-        raise UnavailableError(printable(str(error))) from None
     if args.json:
         json.dump(as_json(report), sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -2,8 +2,9 @@
 """Campaigns on a source tree: cases that are run beside the model, and their shrinking.
 
 A case is one history. Of four, three are of level A and one is of level B, if the tree has that
-level; every eighth is run with guard pages, which see what is read after it was freed, and the
-others plain, which is several times faster. With ``mode`` given, all are run in that one.
+level; two of eight are run with guard pages, which see what is read after it was freed, and the
+others plain, which is several times faster. With ``mode`` given, all are run in that one. In three
+of eight something goes on meanwhile (``strategies.contention``).
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from campaign.tree_subject import (
     finding_of,
     open_subject,
     verdicts,
+    ways_of,
 )
 from invariants.goals import Goal, goals_for
+from strategies.contention import Contention
 from strategies.ops import Op
 from strategies.trace import printable
 from subjects.tree.generate import generate_a
@@ -40,6 +43,16 @@ from subjects.tree.translate import Played, play
 
 LEVEL_B_EVERY = 4
 GUARD_EVERY = 8
+CONTENDED = {
+    2: Contention.RACE,
+    4: Contention.LOCKED,
+    6: Contention.TRYLOCK,
+}
+"""What goes on in runs of ``LEVEL_B_EVERY`` cases, by the number of the run modulo 8.
+
+Even numbers, for these runs have cases of either level with guard pages.
+"""
+_RUNS = 8
 
 NO_LIMIT = 1 << 62
 
@@ -89,7 +102,8 @@ class TreeCases:
         levels = self.subject.levels
         level = levels[-1] if case % LEVEL_B_EVERY == LEVEL_B_EVERY - 1 else levels[0]
         mode = "guard" if case % GUARD_EVERY in {0, LEVEL_B_EVERY - 1} else "plain"
-        return Way(level, self.mode or mode)
+        contention = CONTENDED.get(case // LEVEL_B_EVERY % _RUNS, Contention.NONE)
+        return Way(level, self.mode or mode, contention)
 
     def ops_of(self, case: int) -> tuple[Op, ...]:
         """Return the operations of a case."""
@@ -106,7 +120,7 @@ class TreeCases:
         ops: Sequence[Op] = ()
         way = self.way_of(case)
         try:
-            ops, played = self._played(case, way.level)
+            ops, played = self._played(case, way)
             before = cpu_seconds()
             (verdict,) = verdicts(self.subject, way.mode, [played], strict=self.strict)
         except MemoryError:
@@ -124,15 +138,18 @@ class TreeCases:
         )
         if verdict is None:
             return result
-        finding = finding_of(self.subject, ops, verdict)
+        finding = finding_of(self.subject, ops, verdict, way.contention)
         return attrs.evolve(result, finding=finding, ops=tuple(ops[: finding.step + 1]))
 
-    def _played(self, case: int, level: str) -> tuple[Sequence[Op], Played]:
+    def _played(self, case: int, way: Way) -> tuple[Sequence[Op], Played]:
         kernel = self.subject.kernel
-        if level == "A":
-            return generate_a(kernel, self.seed, case, self.steps)
-        ops = generate_mixed(self.seed, case, self.steps)
-        return ops, play(kernel, level, ops)
+        if way.level == "A":
+            ops, played = generate_a(kernel, self.seed, case, self.steps)
+            if not way.contention:
+                return ops, played
+        else:
+            ops = generate_mixed(self.seed, case, self.steps)
+        return ops, play(kernel, way.level, ops, way.contention)
 
 
 class _Enough(Exception):
@@ -193,13 +210,16 @@ class TreeShrinkTask:
 def way_to(
     subject: TreeSubject, ops: Sequence[Op], finding: Finding, *, strict: bool = False
 ) -> Way | None:
-    """Return the fastest way in which a history shows a finding, or one like it, or None."""
-    for mode in TREE_MODES if subject.programs.asan else TREE_MODES[:2]:
-        for level in subject.levels:
-            way = Way(level, mode)
-            found = find_on_tree(subject, ops, way, strict=strict, wanted=finding.law)
-            if found is not None and found.bucket == finding.bucket:
-                return way
+    """Return the fastest way in which a history shows a finding, or one like it, or None.
+
+    One in which nothing else goes on comes first: then that was not to blame.
+    """
+    for contention in dict.fromkeys((Contention.NONE, finding.contention)):
+        for mode in TREE_MODES if subject.programs.asan else TREE_MODES[:2]:
+            for way in ways_of(subject, mode, contention):
+                found = find_on_tree(subject, ops, way, strict=strict, wanted=finding.law)
+                if found is not None and found.bucket == finding.bucket:
+                    return way
     return None
 
 
@@ -258,12 +278,12 @@ class TreePlan(Plan):
         reachable = GOALS_B if "B" in self.subject.levels else GOALS_A
         return tuple(goal for goal in goals_for(self.kernel) if goal.id in reachable)
 
-    def reproduce(self, cases: int) -> str:
-        """Return the command line that runs the first ``cases`` cases again."""
+    def reproduce(self, cases: int | None) -> str:
+        """Return the command line that runs the first ``cases`` cases again; None: for as long."""
         words = ["anonvma", "fuzz", self.argument]
         if self.subject.base is not None:
             words += ["--vs", self.subject.base.argument]
-        words += ["--seed", str(self.seed), "--cases", str(max(1, cases))]
+        words += ["--seed", str(self.seed), *self.budget(cases)]
         words += ["--steps", str(self.steps)]
         words += ["--build", self.mode] if self.mode else []
         words += ["--keep-going"] if self.keep_going else []

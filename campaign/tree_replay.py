@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from campaign.execute import Finding
-from campaign.replay import Replay, outcome_of
+from campaign.replay import Replay, Subject, outcome_of
+from campaign.tree_compare import compared
 from campaign.tree_subject import (
     TreeSubject,
     Way,
@@ -23,6 +24,7 @@ from campaign.tree_subject import (
     verdicts,
     ways_of,
 )
+from model.kernels import Kernel
 from strategies.trace import RecordedFinding, Trace, printable
 from subjects.tree.differences import changes, returned
 from subjects.tree.shown import records_of
@@ -49,10 +51,10 @@ def runs(
 ) -> Iterator[Run]:
     """Run a trace in every way; the shared part of all that is done with traces on trees."""
     ops, wanted = trace.ops, trace.finding.law if trace.finding else ""
-    for way in ways_of(subject, mode):
-        played = play(subject.kernel, way.level, ops)
+    for way in ways_of(subject, mode, trace.contention):
+        played = play(subject.kernel, way.level, ops, way.contention)
         (verdict,) = verdicts(subject, way.mode, [played], strict=strict, wanted=wanted)
-        finding = None if verdict is None else finding_of(subject, ops, verdict)
+        finding = None if verdict is None else finding_of(subject, ops, verdict, way.contention)
         yield Run(way, played, finding)
 
 
@@ -74,15 +76,16 @@ def replay_on_tree(
     done = list(runs(subject, trace, mode=mode, strict=strict))
     run = chosen(done, trace.finding)
     finding = run.finding
+    levels = run.way.level if finding else " and ".join(each.way.level for each in done)
+    alike = trace.contention and not finding
+    meanwhile = f", where {trace.contention.said}" if alike else ""
     idle = len(trace.ops) - len(set(run.played.origins))
     return Replay(
         outcome=outcome_of(finding, trace.finding),
         finding=finding,
         idle=0 if finding else idle,
         steps=len(trace.ops) if finding is None else finding.step + 1,
-        ran=f"at level {run.way.level}"
-        if finding
-        else f"at level {' and '.join(each.way.level for each in done)}",
+        ran=f"at level {levels}{meanwhile}",
     )
 
 
@@ -110,6 +113,22 @@ class ReplayedTree:
     def step_lines(self, trace: Trace) -> Iterator[str]:
         """Yield each operation with the calls that it came to."""
         return call_lines(self.subject, trace, mode=self.mode)
+
+
+def compared_with(trace: Trace, one: Subject, other: Subject) -> str:
+    """Return on one line whether two subjects do the same, or where they first do not."""
+    trees = [each for each in (one, other) if isinstance(each, ReplayedTree)]
+    first, second = (
+        each.subject if isinstance(each, ReplayedTree) else _model(each) for each in (one, other)
+    )
+    return compared(trace, first, second, trees[0].mode if trees else None)
+
+
+def _model(subject: Subject) -> Kernel:
+    if not isinstance(subject, Kernel):
+        msg = f"{subject.name} is neither a model nor a tree"
+        raise TypeError(msg)
+    return subject
 
 
 def tree_named(name: str, build: str | None) -> ReplayedTree:
@@ -140,4 +159,5 @@ def call_lines(subject: TreeSubject, trace: Trace, *, mode: str | None = None) -
                 return
             yield f"      {run.played.calls[i]} -> {returned(records[i].rc)}"
             yield from (f"          {line}" for line in changes(before, records[i]))
-            before = records[i]
+            if records[i].state:
+                before = records[i]

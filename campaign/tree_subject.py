@@ -20,6 +20,7 @@ from campaign.errors import UnavailableError, UsageError
 from campaign.execute import Finding, known_defects
 from campaign.subject_names import TREE as PREFIX
 from model.kernels import Kernel
+from strategies.contention import Contention
 from strategies.ops import Op, OpKind
 from strategies.trace import printable
 from subjects.tree.build import Profile
@@ -225,7 +226,9 @@ def verdicts(
     ]
 
 
-def finding_of(subject: TreeSubject, ops: Sequence[Op], verdict: Verdict) -> Finding:
+def finding_of(
+    subject: TreeSubject, ops: Sequence[Op], verdict: Verdict, contention: Contention
+) -> Finding:
     """Return a verdict on a history as a finding, historical defects named."""
     kind = OpKind.EXIT if verdict.at_end else ops[verdict.op].kind
     return Finding(
@@ -235,26 +238,36 @@ def finding_of(subject: TreeSubject, ops: Sequence[Op], verdict: Verdict) -> Fin
         step=verdict.op,
         message=verdict.message,
         defects=tuple(defect.id for defect in known_defects(subject.kernel, verdict.law)),
+        contention=contention,
     )
 
 
 @attrs.frozen
 class Way:
-    """How a history is run on a tree: at which level, and how memory is watched."""
+    """How a history is run on a tree.
+
+    Attributes:
+        level: At which level.
+        mode: How memory is watched.
+        contention: What goes on meanwhile.
+    """
 
     level: str
     mode: str
+    contention: Contention = Contention.NONE
 
 
-def ways_of(subject: TreeSubject, mode: str | None = None) -> list[Way]:
+def ways_of(
+    subject: TreeSubject, mode: str | None = None, contention: Contention = Contention.NONE
+) -> list[Way]:
     """Return the ways to run a history: guarded, in the order of levels, unless a mode is given."""
-    return [Way(level, mode or "guard") for level in subject.levels]
+    return [Way(level, mode or "guard", contention) for level in subject.levels]
 
 
 def find_on_tree(
     subject: TreeSubject, ops: Sequence[Op], way: Way, *, strict: bool = False, wanted: str = ""
 ) -> Finding | None:
     """Return what a history shows on a tree when it is run in one way, or None."""
-    played = play(subject.kernel, way.level, ops)
+    played = play(subject.kernel, way.level, ops, way.contention)
     (verdict,) = verdicts(subject, way.mode, [played], strict=strict, wanted=wanted)
-    return None if verdict is None else finding_of(subject, ops, verdict)
+    return None if verdict is None else finding_of(subject, ops, verdict, way.contention)

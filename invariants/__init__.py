@@ -108,7 +108,11 @@ class Checker:
     def __init__(self, kernel: Kernel, *, strict: bool = False) -> None:
         """Prepare to check Worlds of ``kernel``."""
         laws = laws_for(kernel)
-        self._checks = [(law.id, law.check) for law in laws if law.check is not None]
+        checks = {law.id: law.check for law in laws if law.check is not None}
+        # One follows the other in the list, and both look at all that a call promises.
+        if checks.pop(contract.Charged.law, None) is not None:
+            checks[contract.Contract.law] = contract.check_promise
+        self._checks = list(checks.items())
         self._advisory = {law.id for law in laws if law.kind is Kind.DOCUMENTED and not strict}
         self._ordered = kernel.documents_order
         self._generation = -1

@@ -71,6 +71,13 @@ def check_charged(world: World) -> None:
         raise violation
 
 
+def check_promise(world: World) -> None:
+    """Check both at once: what is promised is looked at once, and either law may be raised."""
+    violation = broken_promise(world)
+    if violation is not None:
+        raise violation
+
+
 def broken_promise(world: World) -> InvariantViolation | None:
     """Return what the last call promised and did not keep, or None. Quick where all is well."""
     call = world.call

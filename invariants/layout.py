@@ -152,7 +152,8 @@ def check_locks(world: World) -> None:
 LAWS = (
     Invariant(
         id="locks",
-        statement="Locks are balanced, and held where the kernel asserts them.",
+        statement="Locks are balanced, and held where the kernel asserts it and where it changes "
+        "what they guard.",
         source="mm/rmap.c, head comment on lock ordering; mmap_assert_locked and its kin",
         kind=Kind.SAFETY,
         check=check_locks,

@@ -40,7 +40,7 @@ def anon_vma_alloc(w: World) -> AnonVma | None:
 def anon_vma_free(w: World, anon_vma: AnonVma) -> None:
     """Free an anon_vma, waiting for whoever holds its tree's lock (mm/rmap.c: anon_vma_free)."""
     sem = anon_vma.root.rwsem
-    if sem.writer or sem.readers:
+    if sem.writer or sem.readers or w.contended:
         anon_vma_lock_write(w, anon_vma)
         anon_vma_unlock_write(w, anon_vma)
     kmem_cache_free_anon_vma(w, anon_vma)

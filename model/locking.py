@@ -18,10 +18,12 @@ def down_write(w: World, sem: RwSem) -> None:
     """Take a lock for writing; raise LockViolation if that would block for ever."""
     if sem.writer or sem.readers:
         raise LockViolation("deadlock", f"{sem.name} taken for writing while already held")
+    if w.log is not None:
+        if w.at_lock is not None:
+            w.at_lock()
+        w.log.append(("down_write", sem))
     sem.writer = True
     w.held.append(sem)
-    if w.log is not None:
-        w.log.append(("down_write", sem))
 
 
 def up_write(w: World, sem: RwSem) -> None:

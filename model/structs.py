@@ -294,6 +294,9 @@ class World:
         find_mergeable_anon_vma: Stands in for the function of that name, for a subject whose VMAs
             have no neighbours; None leaves the kernel's own.
         log: Collects allocations, frees and root locks in their order; None switches it off.
+        at_lock: With a log, called before a lock is taken for writing, where another thread could
+            run in the meantime; None lets nobody in.
+        contended: Whether every lock looks taken to whoever asks without taking it.
     """
 
     kernel: Kernel
@@ -322,6 +325,8 @@ class World:
     failure: Failure | None = None
     call: Call = attrs.field(factory=Call)
     log: list[tuple[Any, ...]] | None = None
+    at_lock: Callable[[], None] | None = None
+    contended: bool = False
     find_mergeable_anon_vma: FindMergeable | None = None
 
     def mark(self, name: str) -> None:

@@ -209,7 +209,7 @@ class Names:
 def id_of(thing: object) -> str:
     """Return what findings call an object, ``vma#5``; it may have been freed."""
     serial = object.__getattribute__(thing, "serial")
-    return next(f"{kind}#{serial}" for cls, kind in _KINDS if isinstance(thing, cls))
+    return next(f"{kind}#{serial}" for cls, kind in _KINDS if issubclass(type(thing), cls))
 
 
 def scene_of(world: World, names: Names) -> Scene:

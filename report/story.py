@@ -80,6 +80,11 @@ class Frame:
     broken: tuple[Broken, ...] = ()
     is_noop: bool = False
 
+    @property
+    def finding(self) -> Broken | None:
+        """Return the law that ends the story here, or None."""
+        return next((each for each in reversed(self.broken) if not each.is_remark), None)
+
 
 def named_in(text: str) -> tuple[str, ...]:
     """Return the ids of the objects that a message names, each once."""

@@ -67,15 +67,6 @@ def world_rows(world: World, names: Names) -> dict[str, str]:
     return rows
 
 
-def changed_lines(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Return the rows that are new or different, and one line with the subjects that are gone."""
-    lines = [f"{name}  {text}" for name, text in after.items() if before.get(name) != text]
-    # A process that got its first VMA has other rows now, and is not gone.
-    known = {*after, *(name.partition(" ")[0] for name in after)}
-    gone = [name for name in before if name not in known]
-    return [*lines, f"gone: {', '.join(gone)}"] if gone else lines
-
-
 def _range(vma: VmAreaStruct) -> str:
     return f"[{vma.vm_start},{vma.vm_end})" if type(vma) is VmAreaStruct else repr(vma)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import attrs
 
+from strategies.contention import Contention
 from strategies.ops import (
     CHOICES,
     FIELDS,
@@ -43,7 +44,10 @@ from strategies.trace_json import (
 )
 
 VERSION = 1
-"""The format that this anonvma writes, and the newest that it reads."""
+"""The format of what is found while nothing else goes on."""
+
+CONTENDED_VERSION = 2
+"""The format of what is found under contention, which the finding names; the newest there is."""
 
 MAX_BYTES = 16 << 20
 """Largest file that is read."""
@@ -96,6 +100,7 @@ class RecordedFinding:
         step: Index of that operation in ``ops``.
         message: The law's own sentence.
         defects: Ids of the catalogued defects that explain it.
+        contention: What went on meanwhile, and has to for it to be found again.
     """
 
     law: str = attrs.field(converter=one_line)
@@ -104,6 +109,7 @@ class RecordedFinding:
     step: int
     message: str = attrs.field(converter=one_line)
     defects: tuple[str, ...] = ()
+    contention: Contention = Contention.NONE
 
     @property
     def bucket(self) -> str:
@@ -133,20 +139,32 @@ class Trace:
     note: str = attrs.field(default="", converter=one_line)
     tool: str = attrs.field(factory=tool, converter=one_line)
 
+    @property
+    def contention(self) -> Contention:
+        """Return what has to go on meanwhile for the finding to be found again."""
+        return Contention.NONE if self.finding is None else self.finding.contention
+
     def to_json_text(self) -> str:
         """Return the file's text: the same for equal traces, with a newline at the end."""
         header = {
-            "format": f"anonvma-trace/{VERSION}",
+            "format": f"anonvma-trace/{CONTENDED_VERSION if self.contention else VERSION}",
             "tool": self.tool,
             "kernel": self.kernel,
             "seed": self.seed,
             "case": self.case,
-            "finding": None if self.finding is None else attrs.asdict(self.finding),
+            "finding": None if self.finding is None else _recorded(self.finding),
             "note": self.note,
         }
         lines = [f"  {_dumps(name)}: {_indented(value)}," for name, value in header.items()]
         ops = ",\n".join(f"    {_dumps(op.to_json())}" for op in self.ops)
         return "\n".join(["{", *lines, '  "ops": [', *([ops] if ops else []), "  ]", "}", ""])
+
+
+def _recorded(finding: RecordedFinding) -> dict[str, Any]:
+    fields = attrs.asdict(finding)
+    if not finding.contention:
+        del fields["contention"]
+    return fields
 
 
 def _dumps(value: object) -> str:
@@ -317,11 +335,14 @@ def _check_labels(ops: tuple[Op, ...]) -> None:
             makers[op.child] = f"ops[{i}] makes already"
 
 
-def _finding(value: object, steps: int) -> RecordedFinding | None:
+def _finding(value: object, steps: int, version: int) -> RecordedFinding | None:
+    contended = ("contention",) if version == CONTENDED_VERSION else ()
     if value is None:
+        if contended:
+            refuse(f"finding is null, in format {version}, which says how it is found; add it")
         return None
     entry = json_object(value, "finding")
-    check_fields(entry, "finding", _FINDING)
+    check_fields(entry, "finding", _FINDING + contended)
     defects = entry["defects"]
     if not isinstance(defects, list):
         expect("an array", "finding.defects", defects)
@@ -332,17 +353,25 @@ def _finding(value: object, steps: int) -> RecordedFinding | None:
         step=integer(entry["step"], "finding.step", 0, max(steps - 1, 0)),
         message=string(entry["message"], "finding.message"),
         defects=tuple([_word(d, f"finding.defects[{i}]") for i, d in enumerate(defects)]),
+        contention=_contention(entry["contention"]) if contended else Contention.NONE,
     )
 
 
-def _check_format(entry: JsonObject) -> None:
+def _contention(value: object) -> Contention:
+    names = [each.value for each in Contention if each]
+    return Contention(choice(value, "finding.contention", names))
+
+
+def _version(entry: JsonObject) -> int:
     shown = entry.get("format")
     known = _FORMAT.fullmatch(shown) if isinstance(shown, str) else None
     if known is None:
         expect(f'"anonvma-trace/{VERSION}"; is this a trace?', "format", shown)
-    if int(known[1]) > VERSION:
-        newer = f"format {int(known[1])}, this one reads {VERSION}"
+    version = int(known[1])
+    if version > CONTENDED_VERSION:
+        newer = f"format {version}, this one reads {CONTENDED_VERSION}"
         refuse(f"was written by a newer anonvma; {newer}; upgrade")
+    return version
 
 
 def _number_or_none(value: object, at: str) -> int | None:
@@ -351,7 +380,7 @@ def _number_or_none(value: object, at: str) -> int | None:
 
 def _trace(value: object) -> Trace:
     entry = json_object(value, "the document")
-    _check_format(entry)
+    version = _version(entry)
     check_fields(entry, "the header", _HEADER)
     ops = _ops(entry["ops"])
     return Trace(
@@ -359,7 +388,7 @@ def _trace(value: object) -> Trace:
         ops=ops,
         seed=_number_or_none(entry["seed"], "seed"),
         case=_number_or_none(entry["case"], "case"),
-        finding=_finding(entry["finding"], len(ops)),
+        finding=_finding(entry["finding"], len(ops), version),
         note=string(entry["note"], "note"),
         tool=string(entry["tool"], "tool"),
     )

@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping
 
 from model.anon_vma import get_anon_vma, put_anon_vma
 from model.kernels import Kernel
-from model.locking import mmap_write_lock, mmap_write_unlock
+from model.locking import (
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
 from model.rmap import anon_vma_clone, anon_vma_fork, anon_vma_prepare, unlink_anon_vmas
 from model.slab import kmem_cache_free_vma
 from model.structs import CloneOperation, MmStruct, VmAreaStruct
@@ -113,9 +118,9 @@ class LevelA(NativeDriver):
         process = self.process(mm)
         offered = None if offer is None else self.anon_vma(offer)
         self.world.find_mergeable_anon_vma = lambda _vma: offered
-        mmap_write_lock(self.world, process)
+        mmap_read_lock(self.world, process)
         rc = anon_vma_prepare(self.world, self._vma(process, vma))
-        mmap_write_unlock(self.world, process)
+        mmap_read_unlock(self.world, process)
         return rc
 
     def _fork(self, parent: int, child: int, vmas: list[tuple[int, int]]) -> int:

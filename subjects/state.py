@@ -130,7 +130,8 @@ def _anon_vma_entries(anon_vmas: dict[int, AnonVma], name: Any) -> State:  # noq
             "refcount": anon_vma.refcount,
             "num_children": anon_vma.num_children,
             "num_active_vmas": anon_vma.num_active_vmas,
-            "tree": sorted(tree),
+            # Numbers before names: a label need not have a number.
+            "tree": sorted(tree, key=lambda member: (isinstance(member[0], str), *member)),
         }
     return entries
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser  # noqa: F401 - a fixture for all
 from tests.profiles import ProfileError, load_profile
 
 ROOT = Path(__file__).resolve().parent.parent

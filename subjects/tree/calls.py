@@ -93,18 +93,23 @@ class Call(NamedTuple):
         op: Which.
         args: Its arguments, in the order of the protocol.
         fail: Bit n makes the n-th allocation attempt inside it fail.
+        hook: n: the call after this one runs inside it, where it is about to take its n-th lock
+            (and holds none of a root), if it comes to that; 0: after it.
+        flags: What locks say to it (``subjects.tree.snapshot``).
     """
 
     op: int
     args: tuple[int, ...]
     fail: int = 0
+    hook: int = 0
+    flags: int = 0
 
     def pack(self) -> bytes:
         """Return the words of the request."""
-        op, args, fail = self
+        op, args, fail, hook, flags = self
         if fail >= _SIGN:
             fail -= _SIGN << 1
-        return _WORDS.pack(op, *args, *_PADDING[MAX_ARGUMENTS - len(args)], fail, 0, 0)
+        return _WORDS.pack(op, *args, *_PADDING[MAX_ARGUMENTS - len(args)], fail, hook, flags)
 
     @property
     def name(self) -> str:
@@ -123,7 +128,7 @@ class Call(NamedTuple):
         if self.fail:
             numbers = [str(n) for n in range(self.fail.bit_length()) if self.fail >> n & 1]
             text += f" without allocation{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
-        return text
+        return f"{text}, raced by the next call" if self.hook else text
 
 
 def request(calls: list[Call]) -> bytes:

@@ -59,8 +59,8 @@ class Report:
 
     Attributes:
         kind: ``warn``, ``bug``, ``lockerr``, ``nolock``, ``badfree``, ``free_state``, ``badtree``,
-            ``fault`` (guard page or invalid pointer), ``hang``, ``limit``, ``asan``, ``crash``;
-            ``leak``.
+            ``badcount``, ``fault`` (guard page or invalid pointer), ``hang``, ``limit``,
+            ``asan``, ``crash``; ``leak``.
         op: The operation during which it happened, from 0.
         what: What happened, in words.
         file: The innermost place in the tree, or "".
@@ -151,7 +151,7 @@ def _asan(title: str, text: str, frames: tuple[Frame, ...], freed: tuple[Frame, 
 def _place(frames: Iterable[Frame], kind: str) -> Frame | None:
     """The innermost place in the tree; who misuses a lock is not the function that takes it."""
     of_tree = [frame for frame in frames if frame.of_tree]
-    if kind == "lockerr":
+    if kind in {"lockerr", "badcount"}:
         of_tree = [f for f in of_tree if not _LOCKS.fullmatch(f.function)] or of_tree
     return of_tree[0] if of_tree else None
 

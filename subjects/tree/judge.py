@@ -24,6 +24,7 @@ from strategies.trace import one_line
 from subjects.tree.crash import Report
 from subjects.tree.differences import described, differences
 from subjects.tree.shown import Record, records_of, shown
+from subjects.tree.snapshot import CUT_OFF
 from subjects.tree.translate import Played
 from subjects.tree.world import History, world_of
 
@@ -32,6 +33,10 @@ DIVERGES = "diverges"
 
 HANGS = "hang"
 """Id of the finding that an operation does not come to an end."""
+
+
+COUNTED = "counted"
+"""Clause of the finding that a count changed and the lock was not held."""
 
 
 class Answer(Protocol):
@@ -79,6 +84,7 @@ _LAWS_OF_REPORTS = {
     "bug": ("kernel-warning", "bug"),
     "lockerr": ("locks", "lock-error"),
     "nolock": ("locks", "not-held"),
+    "badcount": ("locks", COUNTED),
     "badfree": ("use-after-free", "bad-free"),
     "free_state": ("kernel-warning", "freed-in-use"),
     "fault": ("use-after-free", "access"),
@@ -175,6 +181,8 @@ class _Case:
         if reported is not None and reported.law == wanted:
             return reported
         end = len(self.records) if reported is None else reported.call
+        if reported is not None and reported.clause == COUNTED:
+            end += 1  # A count that is wrong as well is the graver part.
         broken = self._broken_law(0 if not lawful else first or 0, end)
         if broken is not None and reported is not None:
             message = f"{broken.message}; then, in call {reported.call}: {reported.message}"
@@ -211,9 +219,11 @@ class _Case:
         history = History(played.names)
         checker = Checker(played.kernel, strict=self.strict)
         for at, record in enumerate(self.records[:end]):
-            if not record.state:
+            if record.rc in CUT_OFF:
                 return None
             history.note(played.calls[at], record.rc)
+            if not record.state:  # It ran inside the one before it, whose state has it all.
+                continue
             try:
                 world = world_of(shown(record.state), played.kernel, history)
                 if at >= start:

@@ -224,6 +224,11 @@ def behaves_like(drivers: Mapping[str, Driver], facts: Facts, *, explain: bool =
     return prober.explained(found, accounting_of(facts))
 
 
+def has_level(kernel: Kernel, level: str) -> bool:
+    """Tell whether the calls of a level can be run on the model of a release."""
+    return level == "A" or kernel.vma_layer in _LAYERS_B
+
+
 class _Prober:
     def __init__(self, drivers: Mapping[str, Driver]) -> None:
         self.drivers = drivers
@@ -281,7 +286,7 @@ class _Prober:
 
     def _at(self, kernel: Kernel, level: str, *, few: bool) -> Distance:
         histories = probe_histories()[level][:: _FEW if few else 1]
-        if level == "B" and kernel.vma_layer not in _LAYERS_B:
+        if not has_level(kernel, level):
             return Distance(len(histories) * _STEPS, len(histories))
         key = level, few, tuple(getattr(kernel, name) for name in _TRAITS[level])
         if key not in self.known:

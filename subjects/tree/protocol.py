@@ -23,7 +23,8 @@ EVENTS: dict[str, int] = {
     "hang": 13,
     "badtree": 14,
     "limit": 15,
-    "told": 16,
+    "badcount": 16,
+    "told": 17,
 }
 """First word of an event.
 
@@ -31,8 +32,8 @@ EVENTS: dict[str, int] = {
 anon_vma_chain has none). The others say file, line and object: a kernel warning or BUG, a lock
 taken twice or not held, a tree changed without its root's lock, a free of what is not allocated, an
 anon_vma freed while in use, a bad memory access, an operation without end, an interval tree that
-is none, an answer too long. ``told``: what the code did that no state shows, if the request asked
-for it (``TELL``): which kind of thing, and two words about it.
+is none, an answer too long, a count changed without the lock of the root. ``told``: what the code
+did that no state shows, if the request asked for it (``TELL``): which kind of thing, and two words.
 """
 
 FIRST_ABNORMAL = EVENTS["warn"]

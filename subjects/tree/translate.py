@@ -15,6 +15,8 @@ MREMAP_DONTUNMAP besides. Level A has no splitting and no flags, therefore there
 * dontunmap copies it and leaves the old one as it is, as in the middle of a move,
 * mprotect and madvise are no-ops.
 
+What goes on meanwhile (``strategies.contention``) is the driver's and the model's to do.
+
 A fork that fails is followed by the exit of what there is of its child, as dup_mmap's caller does.
 """
 
@@ -29,14 +31,18 @@ from model.kernels import Kernel
 from model.mergeable import find_vma_intersection, vma_lookup
 from model.slab import FreedAnonVma
 from model.structs import MmStruct, VmAreaStruct
+from strategies.contention import Contention
 from strategies.ops import ADVICES, FIRST_PROCESS, Op, OpKind
 from subjects.tree.calls import NO_OFFER, Call, OpCode
+from subjects.tree.snapshot import CONTENDED, TRYLOCK_FAILS
 from subjects.tree.words import Words
 from subjects.tree.words_levels import WordsA, WordsB
 
 LEVELS = ("A", "B")
 
 _PROT = {"r--": 1, "rw-": 3}
+_FAULTS = (OpCode.FAULT_A, OpCode.FAULT)
+_FLAGS = {Contention.LOCKED: CONTENDED, Contention.TRYLOCK: TRYLOCK_FAILS}
 
 
 @attrs.define(eq=False)
@@ -78,8 +84,10 @@ class Translator:
 
     words: Words
 
-    def __init__(self, words: Words, level: str) -> None:
+    def __init__(self, words: Words, level: str, contention: Contention) -> None:
         self.words = words
+        self.contention = contention
+        words.world.contended = contention is Contention.LOCKED
         self.played = Played(level, words.world.kernel, marks=words.world.marks)
         self.processes: dict[str, int | None] = {FIRST_PROCESS: None}
         self.references: dict[tuple[str, int], int] = {}
@@ -108,18 +116,31 @@ class Translator:
             run(None, op)
 
     def call(self, code: int, args: tuple[int, ...], fail: int = 0) -> int:
-        """Make one call and return what it returns on the model."""
+        """Make one call, with what races with it, and return what it returns on the model."""
         played = self.played
-        call = Call(code, args, fail)
-        played.calls.append(call)
-        played.origins.append(played.steps - 1)
+        call = Call(code, args, fail, flags=_FLAGS.get(self.contention, 0))
         try:
-            answer = self.words.answer(call)
+            if self.contention is Contention.RACE and code in _FAULTS:
+                self._race(call)
+            else:
+                self._note(call)
+                played.answers.append(self.words.answer(call))
         except ModelViolation as violation:
             played.violation = violation
             raise
-        played.answers.append(answer)
         return self.words.returned
+
+    def _note(self, call: Call) -> None:
+        self.played.calls.append(call)
+        self.played.origins.append(self.played.steps - 1)
+
+    def _race(self, call: Call) -> None:
+        # The same fault once more, by a thread that is not short of memory.
+        other = call._replace(fail=0)
+        self._note(call._replace(hook=1))
+        answers = self.words.answer_raced(call, other)
+        self._note(other)
+        self.played.answers.extend(answers)
 
     def space(self, mm: int | None) -> MmStruct | None:
         """Return the address space of a number."""
@@ -164,9 +185,15 @@ class TranslatorA(Translator):
     fork_code = OpCode.FORK_A
     exit_code = OpCode.EXIT_A
 
-    def __init__(self, kernel: Kernel, *, cached: bool = True) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        cached: bool = True,
+        contention: Contention = Contention.NONE,
+    ) -> None:
         """Start with one process and nothing mapped."""
-        super().__init__(WordsA(kernel, cached=cached), "A")
+        super().__init__(WordsA(kernel, cached=cached), "A", contention)
         self._table |= {
             OpKind.MMAP: self._mmap,
             OpKind.TOUCH: self._touch,
@@ -272,9 +299,15 @@ class TranslatorB(Translator):
 
     words: WordsB
 
-    def __init__(self, kernel: Kernel, *, cached: bool = True) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        cached: bool = True,
+        contention: Contention = Contention.NONE,
+    ) -> None:
         """Start with one process and nothing mapped."""
-        super().__init__(WordsB(kernel, cached=cached), "B")
+        super().__init__(WordsB(kernel, cached=cached), "B", contention)
         self._table |= {
             OpKind.MMAP: self._mmap,
             OpKind.TOUCH: self._touch,
@@ -337,14 +370,21 @@ class TranslatorB(Translator):
             self.call(OpCode.PUT, (mm, op.page))
 
 
-def translator(kernel: Kernel, level: str) -> Translator:
+def translator(kernel: Kernel, level: str, contention: Contention = Contention.NONE) -> Translator:
     """Return a translator to calls of a level, "A" or "B"."""
-    return TranslatorA(kernel) if level == "A" else TranslatorB(kernel)
+    kind = TranslatorA if level == "A" else TranslatorB
+    return kind(kernel, contention=contention)
 
 
-def play(kernel: Kernel, level: str, ops: Iterable[Op]) -> Played:
-    """Return what a history comes to on a model kernel; it ends where the model is stopped."""
-    player = translator(kernel, level)
+def play(
+    kernel: Kernel, level: str, ops: Iterable[Op], contention: Contention = Contention.NONE
+) -> Played:
+    """Return what a history comes to on a model kernel; it ends where the model is stopped.
+
+    With ``Contention.RACE`` each fault is two calls: the second runs inside the first where that
+    waits for its first lock, if it does, and else after it.
+    """
+    player = translator(kernel, level, contention)
     try:
         for op in ops:
             player.apply(op)

@@ -136,6 +136,35 @@ class Words(NativeDriver):
         record = _HEAD.pack(rc, len(events) >> 3, words)
         return b"".join((record, events, head, vmas, anon_vmas, pages))
 
+    def answer_raced(self, call: Call, other: Call) -> tuple[bytes, bytes]:
+        """Execute a call, and another one where the first is about to take its first lock.
+
+        If it comes to no lock, the other one is executed after it.
+
+        Returns:
+            The record of the call; that of the other one, which has neither events nor a state if
+            it ran inside: both are with the first.
+
+        Raises:
+            ModelViolation: The kernel did what no kernel may do.
+        """
+        world = self.world
+        inside: list[int] = []
+
+        def race() -> None:
+            world.at_lock = None
+            mask, attempts = world.fail_mask, world.allocations
+            world.fail_mask, world.allocations = other.fail, 0
+            inside.append(self.calls[other.op](*other.args))
+            world.fail_mask, world.allocations = mask, attempts
+
+        world.at_lock = race
+        try:
+            record = self.answer(call)
+        finally:
+            world.at_lock = None
+        return record, _HEAD.pack(inside[0], 0, 0) if inside else self.answer(other)
+
     @property
     def next_process(self) -> int:
         """Return the number that the next process gets."""

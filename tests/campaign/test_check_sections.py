@@ -14,7 +14,7 @@ from campaign.check_pins import Pin, Pins, difference
 from campaign.check_probes import PROBES
 from campaign.check_quality import BUDGETS, Budget, Power, Quality
 from campaign.check_quality import judge as judge_power
-from campaign.check_search import Bird, Canary, Fuzz
+from campaign.check_search import Bird, Canary, Fuzz, OnModel
 from campaign.check_traces import Committed, ReplayTask, Traces, committed, judge, see
 from campaign.errors import UsageError
 from campaign.events import MissedGoal
@@ -233,10 +233,10 @@ class TestFuzz:
             plans.append(plan)
             return Done()
 
-        kernels = [KERNELS["v6.1"], KERNELS["v7.0"]]
+        targets = [OnModel(KERNELS["v6.1"]), OnModel(KERNELS["v7.0"])]
         ends = time.monotonic() + 40
         first, second = verdicts(
-            Fuzz(kernels, 2.0, run), tmp_path, ends=ends, clock=lambda: ends - 40
+            Fuzz(targets, 2.0, run), tmp_path, ends=ends, clock=lambda: ends - 40
         )
         assert [plan.seconds for plan in plans] == [19, 38]
         assert first.note == "1 cases, 100 steps, goals 1/2"
@@ -245,20 +245,20 @@ class TestFuzz:
     def test_a_missed_goal_proves_nothing(self, tmp_path):
         """A campaign that did not go where bugs live is not passed."""
         done = Done(missed=(MissedGoal("root-vacant", "a root is vacant"),))
-        (verdict,) = verdicts(Fuzz([KERNELS["v7.0"]], 1.0, lambda *_: done), tmp_path)
+        (verdict,) = verdicts(Fuzz([OnModel(KERNELS["v7.0"])], 1.0, lambda *_: done), tmp_path)
         assert verdict.outcome is Outcome.UNPROVED
         assert "no case reached root-vacant" in verdict.broken[0].title
 
     def test_no_time_is_not_passed(self, tmp_path):
         """A release that there is no time for is not begun with."""
-        section = Fuzz([KERNELS["v7.0"]], 1.0, lambda *_: Done())
+        section = Fuzz([OnModel(KERNELS["v7.0"])], 1.0, lambda *_: Done())
         (verdict,) = verdicts(section, tmp_path, ends=time.monotonic() + 1.5)
         assert verdict.outcome is Outcome.UNPROVED
 
     def test_a_finding_comes_with_its_trace(self, tmp_path):
         """On a kernel with a known bug the verdict has the shrunk operations and the file."""
         heard = Heard()
-        section = Fuzz([KERNELS["v5.18"]], 1.0)
+        section = Fuzz([OnModel(KERNELS["v5.18"])], 1.0)
         (verdict,) = verdicts(section, tmp_path, emit=heard, ends=time.monotonic() + 20)
         (broken,) = verdict.broken
         assert verdict.outcome is Outcome.FAILED

@@ -13,12 +13,15 @@ from campaign.events import (
     CampaignStarted,
     CaseFaulted,
     CaseLost,
+    CoverageSampled,
+    EngineShare,
     FindingFound,
     GoalReached,
     MissedGoal,
     OtherBucket,
     Progress,
     Shrunk,
+    StatesSeen,
     TraceUnsaved,
     to_json,
 )
@@ -89,7 +92,15 @@ REMARKED = attrs.evolve(
     remarks=(Bucket(DOCUMENTED.bucket, 3, 4, "out/c.json", ("B03",), 1399),),
     strict="anonvma fuzz v7.0 --seed 7 --cases 4 --strict",
 )
-EVERY_EVENT = (STARTED, PROGRESS, GOAL, FOUND, SHRUNK, LOST, FAULTED, UNSAVED, FINISHED)
+COVERED = CoverageSampled(
+    cases=16,
+    operations=1600,
+    states=StatesSeen(100, 1600, 900, 2),
+    met={"fork": {"root": (3, 1, 0), "hole": (0, 0, 2)}},
+    holes={"exec": ("root",)},
+    impossible={"mmap": ("gone",)},
+)
+EVERY_EVENT = (STARTED, PROGRESS, COVERED, GOAL, FOUND, SHRUNK, LOST, FAULTED, UNSAVED, FINISHED)
 
 
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.name)
@@ -110,6 +121,16 @@ def test_numbers_and_operations_in_json():
     assert PROGRESS.to_json()["elapsed"] == 12.346
     assert SHRUNK.to_json()["ops"] == [op.to_json() for op in DOUBLE_REUSE]
     assert to_json({1: (None, True, "a")}) == {"1": [None, True, "a"]}
+
+
+def test_progress_has_every_engines_share():
+    """What engines did is in progress by their names, beside what was always there."""
+    shares = {"swarm": EngineShare(50, 5000, 1.23456)}
+    told = attrs.evolve(PROGRESS, engines=shares, missing=("never-seen",)).to_json()
+    assert told["engines"] == {"swarm": {"cases": 50, "steps": 5000, "cpu_seconds": 1.235}}
+    assert told["missing"] == ["never-seen"]
+    before = "event elapsed cases steps rate goals buckets remarks lost activity"
+    assert list(told)[:10] == before.split()
 
 
 def test_a_broken_law_says_all_that_is_known():

@@ -13,6 +13,7 @@ from hypothesis import given
 from campaign import store
 from campaign.execute import Finding
 from campaign.store import StoreError, fingerprint, recorded, save_trace, stem_of, write_atomic
+from strategies.contention import Contention
 from strategies.ops import exit_, fork, mmap
 from strategies.trace import Trace, load
 from tests.strategies.test_trace import op_lists
@@ -174,8 +175,10 @@ class TestSaveTrace:
 
     def test_what_is_recorded_of_a_finding(self, tmp_path):
         """Every field of a finding is kept, its message on one line."""
-        saved = json.loads(save_trace(tmp_path, TRACE).read_text())["finding"]
-        kept = attrs.asdict(FINDING) | {"defects": ["B16"], "message": "in use"}
+        raced = attrs.evolve(FINDING, contention=Contention.RACE)
+        trace = attrs.evolve(TRACE, finding=recorded(raced))
+        saved = json.loads(save_trace(tmp_path, trace).read_text())["finding"]
+        kept = attrs.asdict(raced) | {"defects": ["B16"], "message": "in use"}
         kept["op"] = kept.pop("op_kind")
         assert saved == kept
         assert recorded(FINDING).bucket == FINDING.bucket

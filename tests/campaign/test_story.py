@@ -127,6 +127,12 @@ def test_a_documented_law_ends_it_only_if_strict(strict):
     assert (last.step == len(trace.ops)) is not strict
 
 
+def test_labels_need_no_numbers():
+    """Processes with numbers and processes with names may share an anon_vma."""
+    last = frames("v6.12", MAP, WRITE, fork("p0", "child"))[-1]
+    assert len(last.scene["anon_vma#3"].tree) == 2
+
+
 def test_nothing_done_is_told_as_such():
     """An operation of a process that is not there is a no-op, with no calls."""
     last = frames("v6.12", exit_("nobody"))[-1]

@@ -5,16 +5,16 @@ import re
 import attrs
 import pytest
 
-from campaign.events import Event
+from campaign.events import Event, RunRecorded
 from campaign.terminal import (
     OnTerminal,
     Plain,
-    duration,
     lines_of,
     numbered,
     progress_line,
     terminal,
 )
+from campaign.words import duration
 from strategies import ops
 from tests.campaign.test_events import (
     EVERY_EVENT,
@@ -62,10 +62,11 @@ def test_a_length_of_time_in_words(seconds, said):
 
 
 def test_the_beginning():
-    """The first line names kernel, budget, seed and engine."""
+    """The first lines name kernel, budget, seed and engine, and where the run is recorded."""
     assert lines_of(STARTED) == [
         "fuzz      v5.18 for 1 min 30 s: seed 7, engine all, 100 steps a case, 2 workers"
     ]
+    assert lines_of(RunRecorded("out/run-v5.18-7.ndjson")) == ["record    out/run-v5.18-7.ndjson"]
     assert "v5.18 for 1 case:" in text_of(attrs.evolve(STARTED, cases=1, seconds=None))
 
 
@@ -99,6 +100,13 @@ def test_a_shrunk_finding_in_full():
         "  saved: out/a.json",
         "  replay:   anonvma replay out/a.json",
     ]
+
+
+def test_a_shrunk_finding_as_an_argument():
+    """Where a finding comes with an argument, it follows the operations."""
+    lines = lines_of(attrs.evolve(SHRUNK, argument=("Let p0 exit.", "Contradiction: no.")))
+    at = lines.index("    6  p4 = fork(p3)")
+    assert lines[at + 1 : at + 3] == ["  Let p0 exit.", "  Contradiction: no."]
 
 
 def test_a_finding_that_was_not_saved_or_not_shrunk():
@@ -241,8 +249,8 @@ class TestOnTerminal:
             consumer(event)
         consumer.close()
         shown = ESCAPES.sub("", screen.getvalue()).replace("\r", "")
-        assert progress_line(PROGRESS) in shown
-        assert "  faulted-forked  3" in shown
+        assert "50 cases" in shown
+        assert "faulted-forked  3" in shown
         assert shown.rstrip().endswith(text_of(FINISHED))
 
     def test_text_is_not_markup(self, monkeypatch):

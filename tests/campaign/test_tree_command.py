@@ -94,7 +94,7 @@ def test_an_error_in_the_vma_code(said, tmp_path):
     edit(tree, "mm/vma.c", ("static void init_multi_vma_prep(", "static voyd init_multi_vma_prep("))
     code, out, complaint = said(tree)
     assert (code, out) == (2, "")
-    assert complaint.startswith("anonvma: mm/vma.c:")
+    assert complaint.startswith(f"anonvma: {tree}: mm/vma.c:")
 
 
 @needs_compiler
@@ -106,7 +106,7 @@ def test_a_syntax_error(said, tmp_path):
     line = (tree / "mm/rmap.c").read_text().split(changed)[0].count("\n") + 1
     code, out, complaint = said(tree)
     assert (code, out) == (2, "")
-    assert complaint.startswith(f"anonvma: mm/rmap.c:{line}: expected ';'")
+    assert complaint.startswith(f"anonvma: {tree}: mm/rmap.c:{line}: expected ';'")
     assert complaint.count("\n") == 1
 
 
@@ -119,16 +119,20 @@ def test_a_syntax_error(said, tmp_path):
     ],
 )
 def test_a_tree_that_cannot_be_read(said, tmp_path, changes, complaint):
-    """What is wrong with a tree is one line, and the exit code is 2."""
-    code, out, told = said(small_tree(tmp_path, **changes))
+    """What is wrong with a tree is one line that names it, and the exit code is 2."""
+    tree = small_tree(tmp_path, **changes)
+    code, out, told = said(tree)
     assert (code, out) == (2, "")
-    assert told.startswith(f"anonvma: {complaint}")
+    assert told.startswith(f"anonvma: {tree}: {complaint}")
     assert told.count("\n") == 1
 
 
 def test_no_tree(said, tmp_path):
-    """A directory that is no kernel tree, or none at all, is exit code 2."""
-    assert said(tmp_path)[0] == said(tmp_path / "no")[0] == 2
+    """A directory that is no kernel tree, or none at all, is named, and exit code 2."""
+    for path in (tmp_path, tmp_path / "no"):
+        code, _, complaint = said(path)
+        assert code == 2
+        assert complaint.count(str(path)) == 1
 
 
 def test_no_compiler(said, monkeypatch):

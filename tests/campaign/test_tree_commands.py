@@ -96,7 +96,8 @@ class TestFuzz:
         assert (finished["findings"], finished["faults"], finished["lost"]) == ([], [], [])
         assert finished["steps"] > 10_000
         assert code in {0, 3}  # Goals that so few cases may miss.
-        assert list(tmp_path.iterdir()) == []
+        (record,) = tmp_path.iterdir()
+        assert record.name.endswith("-3.ndjson")
 
     def test_a_bug_is_found_shrunk_and_said_how_to_replay(self, found, broken):
         """The law is named, the counterexample is as short as it gets, the replay line has --on."""
@@ -167,6 +168,32 @@ class TestReplay:
         assert [line.split()[0] for line in lines] == ["FINDING", "CLEAN", "CLEAN"]
         assert "found at level A" in lines[0]
         assert "at level A and B: no difference, and every law holds" in lines[1]
+
+    def test_two_subjects_that_do_the_same(self, tree, tmp_path, capsys):
+        """A tree and a model that never differ, called in either order, are said to agree."""
+        path = str(save_trace(tmp_path, Trace("v6.12", FAMILY)))
+        for one, other in ((tree, "v6.12"), ("v6.12", tree), (tree, tree)):
+            assert main(["replay", path, "--on", one, "--on", other]) == 0
+            assert capsys.readouterr().out.splitlines()[2:] == [
+                f"returns    {path}: {one} and {other} agree on all 12 calls at level A and B"
+            ]
+
+    def test_two_subjects_that_do_not(self, broken, tree, tmp_path, capsys):
+        """The first call that does something else is named, with what each side has after it."""
+        path = str(save_trace(tmp_path, Trace("v6.12", FAMILY)))
+        for other in (tree, "v6.12"):
+            assert main(["replay", path, "--on", broken, "--on", other]) == 1
+            line = capsys.readouterr().out.splitlines()[2]
+            assert line.startswith(
+                f"returns    {path}: {broken} and {other} differ first at ops[2] p1 = fork(p0), "
+                f"fork(parent 0, child 1) at level A: vma 1: anon_vma is 0, {other} has 1; "
+            )
+
+    def test_releases_without_level_b_are_compared_at_level_a(self, tree, tmp_path, capsys):
+        """A model whose merging is not driven is compared with a tree at the other level."""
+        path = str(save_trace(tmp_path, Trace("v6.12", FAMILY[:1])))
+        assert main(["replay", path, "--on", "v4.0", "--on", tree]) == 0
+        assert "agree on all 1 calls at level A\n" in capsys.readouterr().out
 
     def test_steps_show_calls_and_what_they_change(self, found, broken, capsys):
         """With --steps each operation has its calls, what they return and what they change."""

@@ -30,13 +30,14 @@ MAY_IMPORT = {
     "strategies": {"attrs", "hypothesis", "model", "invariants"},
     # Subjects and the swarm driver run on these: nothing here may pull Hypothesis in.
     "strategies.__init__": {"attrs"},
+    "strategies.contention": set(),
     "strategies.history": {"attrs", "model"},
     "strategies.made_once": {"attrs"},
     "strategies.mix": {"attrs", "model"},
     "strategies.ops": {"attrs", "model"},
     "strategies.trace": {"attrs", "model"},
     "strategies.trace_json": set(),
-    "subjects": {"attrs", "model", "strategies.ops", "strategies.trace"},
+    "subjects": {"attrs", "model", "strategies.contention", "strategies.ops", "strategies.trace"},
     # What a tree does is judged by the laws, and on the campaigns' histories.
     "subjects.tree.judge": {"attrs", "model", "invariants", "strategies.trace", "subjects.tree"},
     "subjects.tree.generate": {

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import trace as trace_module
+from strategies.contention import Contention
 from strategies.ops import MAX_LENGTH, MAX_PAGE, OpKind, exit_, fork, mmap, mremap, write
 from strategies.trace import (
     MAX_OPS,
@@ -59,6 +60,7 @@ def traces(draw):
         step=st.integers(0, max(len(ops) - 1, 0)),
         message=st.text(),
         defects=st.lists(words).map(tuple),
+        contention=st.sampled_from(Contention),
     )
     numbers = st.none() | st.integers(-(1 << 63), (1 << 64) - 1)
     return Trace(
@@ -120,6 +122,14 @@ def test_the_file_is_made_for_review():
         "}",
     ]
     assert TRACE.to_json_text().endswith("}\n")
+
+
+def test_what_went_on_meanwhile_makes_it_another_format():
+    """A finding under contention says so, in a format that older programs refuse to misread."""
+    raced = attrs.evolve(TRACE, finding=attrs.evolve(FINDING, contention=Contention.RACE))
+    assert as_json(raced)["format"] == "anonvma-trace/2"
+    assert list(as_json(raced)["finding"].items())[-1] == ("contention", "race")
+    assert (TRACE.contention, raced.contention) == (Contention.NONE, Contention.RACE)
 
 
 def test_a_failing_allocation_is_said_and_no_other():
@@ -287,11 +297,33 @@ class TestRefused:
         document["finding"][field] = value
         assert refusal(document).startswith(f"a.json: finding.{field}")
 
+    @pytest.mark.parametrize(
+        ("version", "contention", "said"),
+        [
+            (1, "race", 'finding has an unknown field "contention"'),
+            (2, "none", 'finding.contention is "none"; it must be one of race, locked, trylock'),
+            (2, "", 'finding.contention is ""'),
+            (2, 1, "finding.contention is 1"),
+        ],
+    )
+    def test_a_wrong_contention(self, version, contention, said):
+        """What went on meanwhile is one of three things, in the one format that has it."""
+        document = as_json() | {"format": f"anonvma-trace/{version}"}
+        document["finding"]["contention"] = contention
+        assert refusal(document).startswith(f"a.json: {said}")
+
+    def test_a_contended_trace_without_contention(self):
+        """The format that says what went on must say it."""
+        document = as_json() | {"format": "anonvma-trace/2"}
+        assert refusal(document) == 'a.json: finding has no field "contention"; add it'
+        document["finding"] = None
+        assert refusal(document).startswith("a.json: finding is null, in format 2")
+
     def test_a_later_format(self):
         """A file of a later format is told from a broken one, whatever else is new in it."""
         error = refusal({"format": "anonvma-trace/7", "blocks": []})
         assert error == (
-            "a.json: was written by a newer anonvma; format 7, this one reads 1; upgrade"
+            "a.json: was written by a newer anonvma; format 7, this one reads 2; upgrade"
         )
 
     def test_another_json_file(self):

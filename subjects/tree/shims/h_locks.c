@@ -123,8 +123,11 @@ static void take(struct rt_lock *lock, int write, const char *file, int line)
 	if (held_count == MAX_HELD)
 		rt_die(RT_EV_LOCKERR, RT_RC_LOCK, NULL, "too many locks held", file, line);
 	held[held_count++] = lock;
-	if (lock->kind == RT_LOCK_ROOT)
-		rt_log(write ? RT_EV_DOWN_WRITE : RT_EV_DOWN_READ, root, 0, 0);
+	if (lock->kind != RT_LOCK_ROOT)
+		return;
+	rt_log(write ? RT_EV_DOWN_WRITE : RT_EV_DOWN_READ, root, 0, 0);
+	if (write)
+		rt_counts_taken(owner(lock));
 }
 
 static void drop(struct rt_lock *lock, int write, const char *file, int line)
@@ -155,6 +158,8 @@ void rt_lock_write(struct rt_lock *lock, const char *file, int line)
 
 void rt_unlock_write(struct rt_lock *lock, const char *file, int line)
 {
+	if (lock->kind == RT_LOCK_ROOT && lock->state == -1)
+		rt_counts_released(owner(lock), __builtin_return_address(0));
 	drop(lock, 1, file, line);
 }
 
@@ -193,7 +198,7 @@ int rt_is_locked(struct rt_lock *lock)
 	return lock->state != 0 || (rt_ops[rt_op_now].flags & RT_CONTENDED);
 }
 
-/* At the end of an operation no lock may be held. */
+/* At the end of an operation no lock may be held, and nothing have changed without one. */
 void rt_locks_end_op(void)
 {
 	for (int i = 0; i < held_count; i++) {
@@ -204,5 +209,7 @@ void rt_locks_end_op(void)
 
 		rt_note(RT_EV_LOCKERR, lock->kind == RT_LOCK_ROOT ? owner(lock) : NULL, what, "", 0);
 	}
+	if (!held_count)
+		rt_counts_end_op();
 	held_count = 0;
 }

@@ -45,7 +45,7 @@ static const char *const kinds[] = {
 	[RT_EV_WARN] = "warn", [RT_EV_BUG] = "bug", [RT_EV_LOCKERR] = "lockerr",
 	[RT_EV_NOLOCK] = "nolock", [RT_EV_BADFREE] = "badfree", [RT_EV_FREE_STATE] = "free_state",
 	[RT_EV_FAULT] = "fault", [RT_EV_HANG] = "hang", [RT_EV_BADTREE] = "badtree",
-	[RT_EV_LIMIT] = "limit",
+	[RT_EV_LIMIT] = "limit", [RT_EV_BADCOUNT] = "badcount",
 };
 
 void rt_quiet(int on)
@@ -149,6 +149,18 @@ void rt_note(int event, const void *address, const char *what, const char *file,
 
 	rt_log(event, file_number(file), line, object ? object->id : -1);
 	describe(event, object, what, file, line, NULL);
+}
+
+void rt_note_from(int event, const void *address, const char *what, const void *place)
+{
+	const struct rt_object *object = address ? rt_find(address) : NULL;
+
+	rt_log(event, -1, 0, object ? object->id : -1);
+	rt_shared->header[RT_H_ABNORMAL]++;
+	if (++entries > MAX_ENTRIES)
+		return;
+	entry(kinds[event], object, what, "", 0);
+	say("\t%lx\n", (unsigned long)((uintptr_t)place - load_base));
 }
 
 void rt_die(int event, int code, const void *address, const char *what, const char *file, int line)

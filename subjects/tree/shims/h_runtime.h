@@ -77,6 +77,11 @@ void rt_hook_arm(rt_word at, struct rt_op *op);
 void rt_hook_disarm(void);
 int rt_hook_ran(rt_word *rc);
 
+/* h_counts.c */
+void rt_counts_taken(const void *root);
+void rt_counts_released(const void *root, const void *place); /* before it is */
+void rt_counts_end_op(void);
+
 /* h_report.c */
 extern jmp_buf rt_op_entry;
 extern volatile int rt_in_op;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the kernel's comments demand and its code does not check: a tree changes only under the lock
- * of its root, and what is freed is no longer in use. Changed on purpose: they are asserted.
+ * of its root, and what is freed is no longer in use. Changed on purpose: they are asserted. And
+ * what h_counts.c has to know of an anon_vma for a third of that kind.
  */
 #include "tree.h"
 #include "driver.h"
@@ -47,6 +48,41 @@ const char *driver_check_free(int cache, void *object)
 	if (TREE_ROOT_NODE(anon_vma))
 		return "freed with VMAs in its tree";
 	return NULL;
+}
+
+#ifdef ANONVMA_HAS_DEGREE
+const char *const driver_count_names[RT_COUNTS] = { "degree", "" };
+#else
+const char *const driver_count_names[RT_COUNTS] = { "num_children", "num_active_vmas" };
+#endif
+
+void driver_counts(const void *object, long *counts)
+{
+	const struct anon_vma *anon_vma = object;
+
+	(void)anon_vma;
+	counts[0] = counts[1] = 0;
+#ifdef ANONVMA_HAS_DEGREE
+	counts[0] = anon_vma->degree;
+#endif
+#ifdef ANONVMA_HAS_NUM_CHILDREN
+	counts[0] = anon_vma->num_children;
+	counts[1] = anon_vma->num_active_vmas;
+#endif
+}
+
+const void *driver_root(const void *object)
+{
+	const struct anon_vma *anon_vma = object;
+
+	return anon_vma->root;
+}
+
+int driver_has_vmas(const void *object)
+{
+	const struct anon_vma *anon_vma = object;
+
+	return TREE_ROOT_NODE(anon_vma) != NULL;
 }
 
 static struct kmem_cache anon_vmas = { RT_ANON_VMA, sizeof(struct anon_vma), NULL };

@@ -28,7 +28,7 @@ enum rt_cache {
 /* How an allocation asked for memory. */
 enum rt_gfp { RT_GFP_UNKNOWN, RT_GFP_KERNEL, RT_GFP_NOWAIT };
 
-/* Events: four words each, [kind, a, b, c]. From RT_EV_WARN to RT_EV_LIMIT they are findings. */
+/* Events: four words each, [kind, a, b, c]. From RT_EV_WARN to RT_EV_BADCOUNT they are findings. */
 enum rt_event {
 	RT_EV_ALLOC, /* cache, gfp, 1 if it succeeded */
 	RT_EV_DOWN_WRITE, /* root */
@@ -46,6 +46,7 @@ enum rt_event {
 	RT_EV_HANG,
 	RT_EV_BADTREE,
 	RT_EV_LIMIT,
+	RT_EV_BADCOUNT,
 	RT_EV_TOLD /* topic, a, b (told.h); no finding, and only where the request asks for it */
 };
 
@@ -123,8 +124,10 @@ int rt_is_locked(struct rt_lock *lock);
 void rt_meanwhile(void (*at_lock)(void), int no_trylock);
 extern unsigned long rt_root_lock_offset; /* of the lock in an anon_vma */
 
-/* What must not happen. rt_note goes on, rt_die ends the operation. */
+/* What must not happen. rt_note goes on, rt_die ends the operation. The place of rt_note_from is a
+ * return address; it says where, and not the call stack. */
 void rt_note(int event, const void *object, const char *what, const char *file, int line);
+void rt_note_from(int event, const void *object, const char *what, const void *place);
 __attribute__((noreturn)) void rt_die(int event, int code, const void *object, const char *what,
 				      const char *file, int line);
 
@@ -154,6 +157,12 @@ rt_word driver_op(const struct rt_op *op);
 void driver_walk(void); /* reads every page's reverse map, as reclaim would */
 void driver_snapshot(void); /* puts the state, beginning with rt_begin_state() */
 void driver_teardown(void);
+/* Of an anon_vma: its counts, 0 where there is none such; its root; whether its tree is not empty. */
+enum { RT_COUNTS = 2 };
+extern const char *const driver_count_names[RT_COUNTS];
+void driver_counts(const void *anon_vma, long *counts);
+const void *driver_root(const void *anon_vma);
+int driver_has_vmas(const void *anon_vma);
 const char *driver_check_free(int cache, void *object); /* null, or what is wrong with freeing it */
 
 #endif

@@ -24,6 +24,10 @@ RELEASE = "\tanon_vma_free(anon_vma);\n"
 RELEASE_ROOT = "\tif (root != anon_vma && atomic_dec_and_test(&root->refcount))\n"
 RELEASE_ROOT += "\t\tanon_vma_free(root);\n"
 
+UNLOCK = "\tanon_vma_unlock_write(anon_vma);\n"
+COUNT = "\tanon_vma->parent->num_children++;\n"
+REUSED = "\tif (dst->anon_vma)\n\t\tdst->anon_vma->num_active_vmas++;\n"
+
 BUGS = {
     "failed-clone-keeps-its-links": (
         (CLONE_FAILURE, "\tdst->anon_vma = NULL;\n"),
@@ -49,6 +53,16 @@ BUGS = {
         ("\tget_anon_vma(anon_vma->root);\n", ""),
         "refcount",
         "but 2 references",
+    ),
+    "child-counted-without-the-lock": (
+        (COUNT + UNLOCK, UNLOCK + COUNT),
+        "locks",
+        "in anon_vma_fork(): num_children went from 1 to 2 after the lock of its root was released",
+    ),
+    "user-counted-without-the-lock": (
+        (REUSED + "\tunlock_anon_vma_root(root);\n", "\tunlock_anon_vma_root(root);\n" + REUSED),
+        "locks",
+        "in anon_vma_clone(): num_active_vmas went from ",
     ),
     "root-released-before-its-child": (
         (RELEASE + RELEASE_ROOT, RELEASE_ROOT + RELEASE),
