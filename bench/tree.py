@@ -24,7 +24,8 @@ from subjects.tree.build import Profile, build
 from subjects.tree.cache import Cache
 from subjects.tree.calls import request
 from subjects.tree.emit import extract
-from subjects.tree.generate import generate_a, generate_b
+from subjects.tree.generate import generate_a
+from subjects.tree.generate_dense import generate_mixed
 from subjects.tree.judge import judge
 from subjects.tree.layout import Level, open_tree
 from subjects.tree.probe import probe
@@ -94,7 +95,7 @@ def compared(program: Path, mode: str, level: Level, kernel: Kernel, calls: int)
             if level == "A":
                 played = generate_a(kernel, SEED, case, STEPS)[1]
             else:
-                played = play(kernel, level, generate_b(SEED, case, STEPS))
+                played = play(kernel, level, generate_mixed(SEED, case, STEPS))
             waiting.append(played)
             case += 1
             sent += len(played.calls)

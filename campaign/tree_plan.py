@@ -37,7 +37,8 @@ from invariants.goals import Goal, goals_for
 from strategies.contention import Contention
 from strategies.ops import Op
 from strategies.trace import printable
-from subjects.tree.generate import generate_a, generate_b
+from subjects.tree.generate import generate_a
+from subjects.tree.generate_dense import generate_mixed
 from subjects.tree.translate import Played, play
 
 LEVEL_B_EVERY = 4
@@ -107,7 +108,7 @@ class TreeCases:
     def ops_of(self, case: int) -> tuple[Op, ...]:
         """Return the operations of a case."""
         if self.way_of(case).level == "B":
-            return tuple(generate_b(self.seed, case, self.steps))
+            return tuple(generate_mixed(self.seed, case, self.steps))
         return tuple(generate_a(self.subject.kernel, self.seed, case, self.steps)[0])
 
     def __call__(self, case: int) -> CaseResult:
@@ -147,7 +148,7 @@ class TreeCases:
             if not way.contention:
                 return ops, played
         else:
-            ops = generate_b(self.seed, case, self.steps)
+            ops = generate_mixed(self.seed, case, self.steps)
         return ops, play(kernel, way.level, ops, way.contention)
 
 

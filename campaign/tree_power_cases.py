@@ -4,27 +4,38 @@
 They are those of the campaigns on trees, drawn once. Some are run with locks that look contended
 or with trylocks that fail, and in some each first fault races with another one on the same VMA,
 which runs at the lock that the first waits for: as far as a second thread can be had here.
+
+At level B there are as many again, which no campaign has. In these, VMAs are of several kinds,
+files and hooks among them; mremap may keep its source; mmap may extend what is before it, as brk
+does; and the driver tells what the code did that no state shows. The model knows nothing of this:
+it says which operations make sense, and the code as it is says what comes of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from random import Random
 from struct import Struct
 
 import attrs
 
 from model.kernels import Kernel
-from strategies import ops
-from strategies.ops import Op
 from subjects.tree.calls import WORDS_OF_CALL, Call, OpCode
 from subjects.tree.crash import Report
 from subjects.tree.generate import case_rng, generate_a, generate_b
+from subjects.tree.generate_dense import generate_dense
 from subjects.tree.judge import Answer
 from subjects.tree.layout import Level
 from subjects.tree.process import HistoryResult
-from subjects.tree.snapshot import CONTENDED, CUT_OFF, TRYLOCK_FAILS, OpAnswer, op_answers
+from subjects.tree.snapshot import (
+    CONTENDED,
+    CUT_OFF,
+    FEW_VMAS,
+    TELL,
+    TRYLOCK_FAILS,
+    OpAnswer,
+    op_answers,
+)
 from subjects.tree.translate import Played, play
 
 STEPS = 40
@@ -47,10 +58,15 @@ _ALLOCATING_B = (
 )
 _MOST_ATTEMPTS = 8
 _DENSE, _DENSE_OF = 2, 3  # so many histories of level B of so many
-_PAGES = 9
-_KINDS = ("mprotect", "write", "mmap", "munmap", "mremap", "fork")
-_WEIGHTS = (24, 9, 16, 14, 10, 1)
-_PROTS = ("r--", "rw-")
+_KIND, _BRK, _KEEPS = 5, 6, 5  # words of mmap and of mremap in a request
+_PLAIN, _KINDS = 0, 9
+_KINDS_OF_HISTORY = 2
+_OF_A_FILE = (1, 1, 3)  # without and with a hook that keeps it from being merged away
+_WITH_POLICY = 4
+_SHARE_OF_KINDS, _SHARE_OF_BRK, _SHARE_OF_KEPT = 0.8, 0.2, 0.3
+_SHARE_OF_SHORT = {OpCode.MREMAP: 0.5, OpCode.MMAP: 0.1, OpCode.MPROTECT: 0.1, OpCode.MUNMAP: 0.2}
+_FAILS = (1, 2, 4, 4, 6, 8, 12, 24, 48)  # one attempt, or two in a row
+_TOLD_FROM = 1 << 20  # number of the first of these histories
 
 
 class Way(Enum):
@@ -61,9 +77,12 @@ class Way(Enum):
     CONTENDED = "locks look contended"
     TRYLOCK = "no trylock succeeds"
     RACE = "first faults race"
+    FEW = "a process may have only a few VMAs"
 
 
 _WAYS = (Way.NOTHING, Way.SHORT, Way.NOTHING, Way.RACE, Way.SHORT, Way.CONTENDED, Way.TRYLOCK)
+_WAYS_TOLD = (Way.NOTHING, Way.SHORT, Way.NOTHING, Way.FEW, Way.TRYLOCK)
+_FLAG = {Way.CONTENDED: CONTENDED, Way.TRYLOCK: TRYLOCK_FAILS, Way.FEW: FEW_VMAS}
 
 
 @attrs.frozen
@@ -75,12 +94,14 @@ class Case:
         played: The calls as the laws and the comparison are told about them.
         request: What the driver is sent.
         inside: Calls that are to run inside the one before them.
+        told: Whether the driver tells what no state shows, of VMAs of several kinds.
     """
 
     way: Way
     played: Played = attrs.field(repr=False)
     request: bytes = attrs.field(repr=False)
     inside: frozenset[int] = attrs.field(repr=False, default=frozenset())
+    told: bool = False
 
     @property
     def calls(self) -> int:
@@ -130,7 +151,10 @@ def _packed(answer: OpAnswer) -> bytes:
 
 def record(kernel: Kernel, level: Level, seed: int, cases: int) -> list[Case]:
     """Return the histories of a level: the same for the same model, seed and number."""
-    return [_case(kernel, level, seed, number) for number in range(cases)]
+    found = [_case(kernel, level, seed, number) for number in range(cases)]
+    if level == "B":
+        found += [_told(kernel, seed, number) for number in range(cases)]
+    return found
 
 
 def _case(kernel: Kernel, level: Level, seed: int, number: int) -> Case:
@@ -138,7 +162,7 @@ def _case(kernel: Kernel, level: Level, seed: int, number: int) -> Case:
     if level == "A":
         _, played = generate_a(kernel, seed, number, STEPS)
     elif number % _DENSE_OF < _DENSE:
-        played = play(kernel, level, _dense(case_rng(seed, number)))
+        played = play(kernel, level, generate_dense(seed, number, STEPS))
     else:
         played = play(kernel, level, generate_b(seed, number, STEPS))
     if way is Way.RACE:
@@ -147,43 +171,50 @@ def _case(kernel: Kernel, level: Level, seed: int, number: int) -> Case:
         inside = frozenset()
     if way is Way.SHORT:
         played = _shortened(played, seed, number)
-    flags = {Way.CONTENDED: CONTENDED, Way.TRYLOCK: TRYLOCK_FAILS}.get(way, 0)
     hooks = {at - 1 for at in inside}
-    words = [_words(call, 1 if at in hooks else 0, flags) for at, call in enumerate(played.calls)]
-    counts = _COUNTS.pack(len(words), len(words) * WORDS_OF_CALL)
-    return Case(way, played, counts + b"".join(words), inside)
+    words = [
+        {_HOOK: 1 if at in hooks else 0, _FLAGS: _FLAG.get(way, 0)}
+        for at in range(len(played.calls))
+    ]
+    return Case(way, played, _request(played, words), inside)
 
 
-def _dense(rng: Random) -> Iterator[Op]:
-    """One process, seldom two, whose few pages are split and merged all the time.
+def _told(kernel: Kernel, seed: int, number: int) -> Case:
+    way = _WAYS_TOLD[number % len(_WAYS_TOLD)]
+    drawn = _TOLD_FROM + number
+    make = generate_dense if number % (_DENSE_OF + 1) < _DENSE_OF else generate_b
+    played = play(kernel, "B", make(seed, drawn, STEPS))
+    if way is Way.SHORT:
+        played = _shortened(played, seed, drawn)
+    rng = case_rng(seed, -1 - drawn)
+    kinds = rng.choice((_OF_A_FILE, [rng.randrange(1, _KINDS) for _ in range(_KINDS_OF_HISTORY)]))
+    if way is Way.SHORT:
+        kinds = [*kinds, _WITH_POLICY]
+    calls, words = [], []
+    for call in played.calls:
+        added = {_FLAGS: _FLAG.get(way, 0) | TELL}
+        if call.op == OpCode.MMAP:
+            added[_KIND] = rng.choice(kinds) if rng.random() < _SHARE_OF_KINDS else _PLAIN
+            added[_BRK] = int(rng.random() < _SHARE_OF_BRK)
+        elif call.op == OpCode.MREMAP:
+            added[_KEEPS] = int(rng.random() < _SHARE_OF_KEPT)
+        short = rng.random() < _SHARE_OF_SHORT.get(OpCode(call.op), 0)
+        calls.append(call._replace(fail=rng.choice(_FAILS)) if short else call)
+        words.append(added)
+    played = attrs.evolve(played, calls=calls)
+    return Case(way, played, _request(played, words), told=True)
 
-    Where VMAs of one process do not touch, or have been through a fork, nothing merges; most of
-    what a campaign draws is so.
-    """
-    labels = ["p0"]
-    for start in rng.choice(((0,), (0, 4), (0, 3, 6))):
-        yield ops.mmap("p0", start, 2 if start else rng.choice((2, _PAGES)))
-    for _ in range(STEPS):
-        label, page, pages = rng.choice(labels), rng.randrange(_PAGES), rng.choice((1, 1, 2, 3))
-        kind = rng.choices(_KINDS, _WEIGHTS)[0]
-        if kind == "write":
-            yield ops.write(label, page)
-        elif kind == "mprotect":
-            yield ops.mprotect(label, page, pages, rng.choice(_PROTS))
-        elif kind == "munmap":
-            yield ops.munmap(label, page, pages)
-        elif kind == "mmap":
-            yield ops.mmap(label, page, pages, rng.choice(_PROTS))
-        elif kind == "mremap":
-            yield ops.mremap(label, page, pages, rng.choice((rng.randrange(_PAGES), page + pages)))
-        elif len(labels) == 1:
-            labels.append("p1")
-            yield ops.fork("p0", "p1")
+
+def _request(played: Played, added: Sequence[Mapping[int, int]]) -> bytes:
+    """The request for some calls, with words that a call itself does not have."""
+    packed = [_words(call, words) for call, words in zip(played.calls, added, strict=True)]
+    return _COUNTS.pack(len(packed), len(packed) * WORDS_OF_CALL) + b"".join(packed)
 
 
-def _words(call: Call, hook: int, flags: int) -> bytes:
+def _words(call: Call, added: Mapping[int, int]) -> bytes:
     packed = list(Struct(f"<{WORDS_OF_CALL}q").unpack(call.pack()))
-    packed[_HOOK], packed[_FLAGS] = hook, flags
+    for at, word in added.items():
+        packed[at] = word
     return Struct(f"<{WORDS_OF_CALL}q").pack(*packed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from campaign.power_survivors import NO_MISTAKE, Explanation
+from campaign.power_survivors import NO_MISTAKE, Class, Explanation
 from campaign.tree_power_judge import Outcome, Verdict
 from strategies.trace import printable, tool
 from subjects.tree.mutants import TreeMutant
@@ -54,6 +54,18 @@ class Judged:
         explained = self.explanation
         return self.is_left and explained is not None and explained.verdict in NO_MISTAKE
 
+    @property
+    def is_not_driven(self) -> bool:
+        """Tell whether it is explained as one that only what is not driven could notice."""
+        explained = self.explanation
+        return self.is_left and explained is not None and explained.verdict is Class.NOT_MODELLED
+
+    @property
+    def is_only_told(self) -> bool:
+        """Tell whether it was noticed only by what the driver tells besides."""
+        kill = self.verdict.kill
+        return kill is not None and kill.is_difference and kill.clause == "told"
+
 
 @attrs.frozen
 class Tally:
@@ -68,6 +80,8 @@ class Tally:
         survived: How many were executed, and nothing noticed.
         not_reached: How many were not executed.
         no_mistake: How many of these two nothing could notice.
+        not_driven: How many of these two are in what is not driven here.
+        only_told: How many of the differing ones differ only in what the driver tells besides.
     """
 
     mutants: int
@@ -78,6 +92,8 @@ class Tally:
     survived: int
     not_reached: int
     no_mistake: int
+    not_driven: int
+    only_told: int
 
     @property
     def compiled(self) -> int:
@@ -99,6 +115,16 @@ class Tally:
         """Return the share of what could be noticed, in percent."""
         return _percent(self.told + self.differing, self.compiled - self.no_mistake)
 
+    @property
+    def driven(self) -> int:
+        """Return how many could be noticed and are in what is driven here."""
+        return self.compiled - self.no_mistake - self.not_driven
+
+    @property
+    def driven_score(self) -> float:
+        """Return the share of these that was noticed, in percent."""
+        return _percent(self.told + self.differing, self.driven)
+
 
 def _percent(part: int, whole: int) -> float:
     return 100.0 * part / whole if whole else 100.0
@@ -117,6 +143,8 @@ def tally(judged: Sequence[Judged]) -> Tally:
         survived=outcomes.count(Outcome.SURVIVED),
         not_reached=outcomes.count(Outcome.NOT_REACHED),
         no_mistake=sum(each.is_no_mistake for each in judged),
+        not_driven=sum(each.is_not_driven for each in judged),
+        only_told=sum(each.is_only_told for each in judged),
     )
 
 
@@ -225,6 +253,7 @@ def _tally_json(each: Tally) -> dict[str, Any]:
         "caught_percent": round(each.caught, 2),
         "told_percent": round(each.told_share, 2),
         "score_percent": round(each.score, 2),
+        "driven_percent": round(each.driven_score, 2),
     }
 
 

@@ -14,7 +14,7 @@ from strategies.trace import printable
 _MEANINGS = {
     Class.EQUIVALENT: "does the same as the code as it is, as far as anything here can tell",
     Class.UNREACHABLE: "stands where no history leads",
-    Class.NOT_MODELLED: "differs in what is not driven here: a second thread, files, huge pages",
+    Class.NOT_MODELLED: "differs in what is not driven here: a second thread, the tree's nodes",
     Class.RELEASE: "is right, but not what this release does",
     Class.ACCEPTED: "is not the kernel's behaviour, and nothing is meant to say so",
     Class.HOLE: "is a mistake that should be noticed, or an operation should reach",
@@ -137,8 +137,13 @@ def _summary(report: Report) -> Iterator[str]:
             f"  caught: {each.told + each.differing} of {each.compiled}, {each.caught:.1f} %; by "
             f"laws and reports alone {each.told}, {each.told_share:.1f} %"
         )
+        if each.only_told:
+            yield f"  only by what the driver is made to tell besides: {each.only_told}"
         mistakes = each.compiled - each.no_mistake
-        yield f"  of the {mistakes} that could be noticed: {each.score:.1f} %"
+        yield (
+            f"  of the {mistakes} that could be noticed: {each.score:.1f} %; of the {each.driven} "
+            f"of these in what is driven here: {each.driven_score:.1f} %"
+        )
     left = report.left()
     verdicts = [None if each.explanation is None else each.explanation.verdict for each in left]
     parts = [f"{verdicts.count(verdict)} {verdict}" for verdict in Class if verdict in verdicts]

@@ -15,6 +15,7 @@ from subjects.tree.protocol import (
     FIRST_ABNORMAL,
     GFP_CLASSES,
     NONE,
+    TOLD,
 )
 from subjects.tree.shown import Event, Record, Shown, ShownAnonVma, ShownPage, ShownVma, shown
 from subjects.tree.snapshot import CUT_OFF, FREED_LINK, STRANGE
@@ -210,9 +211,9 @@ _CLAUSES = {
 
 
 def _events(one: Sequence[Event], two: Sequence[Event], other: str) -> Iterator[Difference]:
-    one = [event for event in one if event[0] < FIRST_ABNORMAL]
-    two = [event for event in two if event[0] < FIRST_ABNORMAL]
-    for kinds, what in ((("alloc",), "allocations"), (("free",), "frees"), (_LOCKS, "locks")):
+    one = [event for event in one if _is_ordinary(event)]
+    two = [event for event in two if _is_ordinary(event)]
+    for kinds, what in _KINDS:
         numbers = {EVENTS[kind] for kind in kinds}
         mine = [event for event in one if event[0] in numbers]
         its = [event for event in two if event[0] in numbers]
@@ -224,6 +225,16 @@ def _events(one: Sequence[Event], two: Sequence[Event], other: str) -> Iterator[
 
 
 _LOCKS = ("down_write", "up_write", "down_read", "up_read")
+_KINDS = (
+    (("alloc",), "allocations"),
+    (("free",), "frees"),
+    (_LOCKS, "locks"),
+    (("told",), "told"),
+)
+
+
+def _is_ordinary(event: Event) -> bool:
+    return event[0] < FIRST_ABNORMAL or event[0] == EVENTS["told"]
 
 
 def _first_event(one: Sequence[Event], two: Sequence[Event], what: str, other: str) -> str:
@@ -245,4 +256,6 @@ def _event(event: Event) -> str:
     if name == "free":
         number = "" if second == NONE else f" {second}"
         return f"free({_CACHE_NAMES.get(first, first)}{number})"
+    if name == "told":
+        return f"{TOLD[first] if first < len(TOLD) else first}({second}, {third})"
     return f"{name}(root {first})"

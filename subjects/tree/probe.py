@@ -19,6 +19,7 @@ from subjects.tree.source import Item, Kind, uncommented
 
 _COUNTERS = ("degree", "num_children", "num_active_vmas")
 _MERGES = ("vma_merge_new_range", "vma_merge")
+_VMA_FUNCTIONS = ("vma_merge", "split_vma", "copy_vma", "vma_expand", "vma_modify")
 # From v6.1 VMAs are kept in a maple tree, reached through one of these.
 _MAPLE = ("struct ma_state", "struct vma_iterator", "MA_STATE", "VMA_ITERATOR")
 
@@ -79,6 +80,8 @@ class Facts:
                 "ANONVMA_VMA_MERGE": self.merge == "vma_merge",
                 "ANONVMA_VMG": self.merge == "vma_merge_new_range",
                 "ANONVMA_VMG_VM_FLAGS": "vm_flags" in self.merge_fields,
+                "ANONVMA_VMG_MERGE_FLAGS": "merge_flags" in self.merge_fields,
+                "ANONVMA_VMG_GIVE_UP_ON_OOM": "give_up_on_oom" in self.merge_fields,
             }
             for name in self.folio_side:
                 holds[f"ANONVMA_HAS_{name.strip('_').upper()}"] = True
@@ -118,7 +121,7 @@ def probe(tree: Tree) -> Facts:
         folio_side=tuple(name for name in FOLIO_SIDE if _is_function(index.get(name))),
         parameters={
             name: len(parameters_of(above[name]))
-            for name in ("vma_merge", "split_vma", "copy_vma", "vma_expand", "vma_modify")
+            for name in (*_VMA_FUNCTIONS, "vma_address")
             if _is_function(above.get(name))
         },
         no_level_b=_no_level_b(tree, above),

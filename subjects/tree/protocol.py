@@ -24,6 +24,7 @@ EVENTS: dict[str, int] = {
     "badtree": 14,
     "limit": 15,
     "badcount": 16,
+    "told": 17,
 }
 """First word of an event.
 
@@ -31,11 +32,12 @@ EVENTS: dict[str, int] = {
 anon_vma_chain has none). The others say file, line and object: a kernel warning or BUG, a lock
 taken twice or not held, a tree changed without its root's lock, a free of what is not allocated, an
 anon_vma freed while in use, a bad memory access, an operation without end, an interval tree that
-is none, an answer too long, a count changed without the lock of the root.
+is none, an answer too long, a count changed without the lock of the root. ``told``: what the code
+did that no state shows, if the request asked for it (``TELL``): which kind of thing, and two words.
 """
 
 FIRST_ABNORMAL = EVENTS["warn"]
-"""Events from here on are findings."""
+"""Events from here on are findings, but for what is told."""
 
 WORDS_OF_EVENT = 4
 
@@ -58,3 +60,23 @@ DANGLING = -2
 
 READABLE, WRITABLE, DONTCOPY, WIPEONFORK = 1, 2, 4, 8
 """Flags of a VMA at level B; at level A it has none."""
+
+TOLD = (
+    "locked",
+    "detached",
+    "nodes",
+    "file",
+    "writable",
+    "uprobe",
+    "open",
+    "close",
+    "may_split",
+    "policy",
+    "huge",
+    "merge",
+    "next",
+    "copy",
+    "walk",
+    "got",
+)
+"""What is told, by its number; ``shims/told.h`` says what the two words are."""

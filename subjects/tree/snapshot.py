@@ -58,6 +58,12 @@ TRYLOCK_FAILS = 2
 SHOW_FAILED = 4
 """Flag of a level A fork: if it fails, the VMA that was given up is added to the state."""
 
+TELL = 8
+"""Flag of a level B operation: events say what the code did that no state shows."""
+
+FEW_VMAS = 16
+"""Flag of a level B operation: a process may have only a few VMAs."""
+
 _EVENT_NAMES = {number: name for name, number in EVENTS.items()}
 _CACHE_NAMES = {number: name for name, number in CACHES.items()}
 _GFP_NAMES = {0: None, 1: "GFP_KERNEL", 2: "GFP_NOWAIT|__GFP_NOWARN"}

@@ -150,10 +150,16 @@ class TestCases:
     @pytest.mark.parametrize("level", ["A", "B"])
     def test_all_ways_are_among_them(self, level):
         """Short memory, contended locks, failing trylocks and races, at either level."""
-        cases = record(KERNELS["v6.12"], level, 1, 7)
-        assert {case.way for case in cases} == set(Way)
+        cases = record(KERNELS["v6.12"], level, 1, 10)
+        assert {case.way for case in cases} == set(Way) - ({Way.FEW} if level == "A" else set())
         assert all(case.inside for case in cases if case.way is Way.RACE)
         assert all(case.calls == len(case.played.origins) for case in cases)
+
+    def test_at_level_b_more_of_them_tell_what_no_state_shows(self):
+        """They are as many as those that a campaign could have, and come behind them."""
+        told = [case.told for case in record(KERNELS["v6.12"], "B", 1, 20)]
+        assert told == [False] * 20 + [True] * 20
+        assert not any(case.told for case in record(KERNELS["v6.12"], "A", 1, 20))
 
     def test_the_code_as_it_is_has_nothing_to_report(self, code):
         """On none of the histories is anything wrong with the tree."""
@@ -209,6 +215,45 @@ class TestReport:
         assert tally([left]).score == pytest.approx(100)
         assert isinstance(hole, Judged)
         assert isinstance(report, Report)
+
+    def test_what_is_not_driven_is_in_two_of_three_shares(self, report):
+        """It lowers them as long as nobody drives it; what is driven has a share of its own."""
+        (left, *_) = report.left()
+        (killed, *_) = (each for each in report.judged if each.is_killed)
+        undriven = attrs.evolve(left, explanation=Explanation(Class.NOT_MODELLED, "So."))
+        each = tally([undriven, left, killed])
+        assert each.caught == pytest.approx(100 / 3)
+        assert each.score == pytest.approx(50)
+        assert (each.driven, each.driven_score) == (1, pytest.approx(100))
+        lines = terminal_lines(attrs.evolve(report, judged=(undriven, left, killed)), 100)
+        said = (
+            "  of the 2 that could be noticed: 50.0 %; of the 1 of these in what is driven here: "
+        )
+        assert f"{said}100.0 %" in list(lines)
+
+    def test_what_only_the_driver_tells_is_counted(self, report):
+        """Of mere differences it is said how many are in no state, return code or event."""
+        (other,) = (j for j in report.judged if j.is_killed and not j.is_told)
+        told = attrs.evolve(other.verdict.kill, clause="told")
+        also = attrs.evolve(other, verdict=attrs.evolve(other.verdict, kill=told))
+        assert tally([other, also]).only_told == 1
+        lines = list(terminal_lines(attrs.evolve(report, judged=(other, also)), 100))
+        assert "  only by what the driver is made to tell besides: 1" in lines
+
+    def test_a_mistake_that_no_state_shows_is_told(self, code):
+        """A wrong count is reported, and an answer that no state holds is compared."""
+        items = functions_in(code.levels["B"])
+        wanted = [
+            ("vma_complete", "mm->map_count++;", "kernel-warning", "warn"),
+            ("copy_vma", "*need_rmap_locks = false;", "diverges", "told"),
+        ]
+        tasks = [
+            Task("B", next(m for m in mutants_of(items["mm/vma.c", name]) if m.before == line))
+            for name, line, *_ in wanted
+        ]
+        found = analyse(Plan("tree:T", code, ("B",), CASES, 1), tasks, lambda done, of: None)
+        kills = [each.verdict.kill for each in found.judged]
+        assert [(kill.by, kill.clause) for kill in kills] == [tuple(w[2:]) for w in wanted]
 
 
 class TestSurvivors:

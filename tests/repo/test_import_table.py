@@ -50,6 +50,7 @@ MAY_IMPORT = {
         "strategies.ops",
         "subjects.tree",
     },
+    "subjects.tree.generate_dense": {"strategies.made_once", "strategies.ops", "subjects.tree"},
     # An optional library, which nothing but reading a kernel tree needs.
     "subjects.tree.source": {
         "attrs",

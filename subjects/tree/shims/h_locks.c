@@ -18,6 +18,9 @@ unsigned long rt_root_lock_offset;
 static struct rt_lock *held[MAX_HELD];
 static int held_count;
 
+static void (*at_lock)(void);
+static int no_trylock;
+
 static struct {
 	rt_word countdown; /* 0: not armed */
 	struct rt_op *op;
@@ -160,8 +163,16 @@ void rt_unlock_write(struct rt_lock *lock, const char *file, int line)
 	drop(lock, 1, file, line);
 }
 
+void rt_meanwhile(void (*function)(void), int fails)
+{
+	at_lock = function;
+	no_trylock = fails;
+}
+
 void rt_lock_read(struct rt_lock *lock, const char *file, int line)
 {
+	if (at_lock)
+		at_lock();
 	take(lock, 0, file, line);
 }
 
@@ -172,7 +183,9 @@ void rt_unlock_read(struct rt_lock *lock, const char *file, int line)
 
 int rt_trylock(struct rt_lock *lock, int write, const char *file, int line)
 {
-	if (rt_ops[rt_op_now].flags & RT_TRYLOCK_FAILS)
+	if (at_lock && !write)
+		at_lock();
+	if (no_trylock || (rt_ops[rt_op_now].flags & RT_TRYLOCK_FAILS))
 		return 0;
 	if (lock->state && (write || lock->state < 0))
 		return 0;

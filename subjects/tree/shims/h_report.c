@@ -63,6 +63,17 @@ void rt_log(int kind, rt_word a, rt_word b, rt_word c)
 	rt_put(c);
 }
 
+int rt_telling(void)
+{
+	return rt_op_now < rt_op_count && (rt_ops[rt_op_now].flags & RT_TELL);
+}
+
+void rt_tell(int topic, rt_word a, rt_word b)
+{
+	if (rt_telling())
+		rt_log(RT_EV_TOLD, topic, a, b);
+}
+
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
 	rt_word *used = &rt_shared->header[RT_H_TEXT];

@@ -6,9 +6,12 @@
  * recordings' README describes them (docs/recordings.md). They are simpler than the kernel's:
  * changes of the VMA tree that they make themselves reserve no nodes, and munmap always keeps the
  * new part of a split. An operation on a process that does not exist answers -EINVAL.
+ *
+ * What only comparing trees needs: kinds of VMAs (kinds.h), brk() and MREMAP_DONTUNMAP.
  */
 #include "tree.h"
 #include "driver.h"
+#include "kinds.h"
 #include "layer.h"
 #include "pages.h"
 
@@ -20,6 +23,8 @@ struct reference {
 	struct anon_vma *anon_vma; /* null: given back */
 	struct reference *next;
 };
+
+enum { FEW_VMAS = 5 };
 
 static struct reference *references;
 
@@ -39,7 +44,8 @@ static void erase(struct mm_struct *mm, struct vm_area_struct *vma)
 	mm->map_count--;
 }
 
-static rt_word op_mmap(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags)
+static rt_word op_mmap(struct mm_struct *mm, unsigned long start, unsigned long end,
+		       unsigned long flags, const struct kind *kind, enum layer_merge how)
 {
 	struct vm_area_struct *vma;
 	rt_word rc = 0;
@@ -47,13 +53,15 @@ static rt_word op_mmap(struct mm_struct *mm, unsigned long start, unsigned long 
 	if (find_vma_intersection(mm, start, end))
 		return -EINVAL;
 	mmap_write_lock(mm);
-	if (!layer_merge_new(mm, start, end, flags)) {
+	flags |= kind->flags;
+	if (!layer_merge_new(mm, start, end, flags, kind, how)) {
 		vma = vm_area_alloc(mm);
 		if (vma) {
 			vma->vm_start = start;
 			vma->vm_end = end;
 			vma->vm_pgoff = start >> PAGE_SHIFT;
 			vma->vm_flags = flags;
+			kind_map(vma, kind);
 			store(mm, vma);
 		} else {
 			rc = -ENOMEM;
@@ -80,6 +88,7 @@ static rt_word unmap(struct mm_struct *mm, unsigned long start, unsigned long en
 	while ((vma = find_vma_intersection(mm, start, end))) {
 		erase(mm, vma);
 		unlink_anon_vmas(vma);
+		kind_unmap(vma);
 		vm_area_free(vma);
 	}
 	pages_forget(mm, start, end);
@@ -192,6 +201,8 @@ static rt_word op_fault(struct mm_struct *mm, unsigned long address)
 
 	if (!vma)
 		return -EFAULT;
+	if (vma->vm_flags & VM_SHARED)
+		return 0; /* has no pages of its own */
 	mmap_read_lock(mm);
 	if (!vma->anon_vma)
 		rc = shim_prepare(vma);
@@ -201,7 +212,8 @@ static rt_word op_fault(struct mm_struct *mm, unsigned long address)
 	return rc;
 }
 
-static rt_word op_mremap(struct mm_struct *mm, unsigned long start, unsigned long size, unsigned long to)
+static rt_word op_mremap(struct mm_struct *mm, unsigned long start, unsigned long size,
+			 unsigned long to, bool keep_source)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, start);
 	unsigned long end = start + size;
@@ -211,9 +223,9 @@ static rt_word op_mremap(struct mm_struct *mm, unsigned long start, unsigned lon
 	    find_vma_intersection(mm, to, to + size))
 		return -EINVAL;
 	mmap_write_lock(mm);
-	if (layer_copy(vma, to, size, vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT))) {
+	if (layer_copy(vma, to, size, vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT), keep_source)) {
 		pages_move(mm, start, end, to);
-		rc = unmap(mm, start, end);
+		rc = keep_source ? 0 : unmap(mm, start, end);
 	}
 	mmap_write_unlock(mm);
 	return rc;
@@ -232,11 +244,13 @@ static int fork_vma(struct mm_struct *mm, struct vm_area_struct *original)
 		vma->anon_vma = NULL;
 	else
 		rc = anon_vma_fork(vma, original);
-	if (rc)
+	if (rc) {
 		vm_area_free(vma);
-	else
-		store(mm, vma);
-	return rc;
+		return rc;
+	}
+	kind_copy(vma);
+	store(mm, vma);
+	return 0;
 }
 
 static rt_word op_fork(struct mm_struct *parent, rt_word child)
@@ -324,6 +338,7 @@ rt_word driver_op(const struct rt_op *op)
 	struct mm_struct *mm = rt_by_id(RT_MM, arg[0]);
 	unsigned long start = arg[1] << PAGE_SHIFT, size = arg[2] << PAGE_SHIFT;
 
+	sysctl_max_map_count = op->flags & RT_FEW_VMAS ? FEW_VMAS : INT_MAX;
 	if (op->op == OP_B_PUT)
 		return op_put(arg[0], arg[1]);
 	if (op->op == OP_B_MMAP && !mm && arg[0] == rt_created(RT_MM) && is_range(arg[1], arg[2]))
@@ -344,13 +359,16 @@ rt_word driver_op(const struct rt_op *op)
 		return -EINVAL;
 	switch (op->op) {
 	case OP_B_MMAP:
-		return op_mmap(mm, start, start + size, arg[3] & (VM_READ | VM_WRITE));
+		return op_mmap(mm, start, start + size, arg[3] & (VM_READ | VM_WRITE), kind_of(arg[4]),
+			       arg[5] ? LAYER_BRK : LAYER_BOTH);
 	case OP_B_MUNMAP:
 		return op_munmap(mm, start, start + size);
 	case OP_B_MPROTECT:
 		return op_mprotect(mm, start, start + size, arg[3] & (VM_READ | VM_WRITE));
 	case OP_B_MREMAP:
-		return is_range(arg[3], arg[2]) ? op_mremap(mm, start, size, arg[3] << PAGE_SHIFT) : -EINVAL;
+		if (!is_range(arg[3], arg[2]))
+			return -EINVAL;
+		return op_mremap(mm, start, size, arg[3] << PAGE_SHIFT, arg[4] != 0);
 	case OP_B_MADVISE:
 		return op_madvise(mm, start, start + size, arg[3]);
 	}
@@ -359,7 +377,10 @@ rt_word driver_op(const struct rt_op *op)
 
 void driver_walk(void)
 {
+	layer_check();
+	files_check();
 	pages_walk();
+	rmap_questions();
 }
 
 static rt_word flags_word(const struct vm_area_struct *vma)
@@ -387,4 +408,5 @@ void driver_teardown(void)
 void driver_start(void)
 {
 	shim_start();
+	files_start();
 }

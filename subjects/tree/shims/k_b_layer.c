@@ -3,6 +3,7 @@
 #include "tree.h"
 #include "driver.h"
 #include "layer.h"
+#include "kinds.h"
 
 #ifdef ANONVMA_VMG
 
@@ -12,23 +13,59 @@
 #define VMG_FLAGS flags
 #endif
 
-bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags)
+/* What whoever called goes on with: the VMA behind the iterator. */
+static void tell_next(struct vma_iterator *vmi)
+{
+	if (rt_telling())
+		rt_tell(TOLD_NEXT, rt_id(RT_VMA, mas_find(&vmi->mas, ULONG_MAX)), 0);
+}
+
+static void tell_merge(const struct vma_merge_struct *vmg, const struct vm_area_struct *merged)
+{
+	rt_tell(TOLD_MERGE, vmg->state, 0);
+	if (merged)
+		return;
+	/* It may be tried once more with the same. */
+	rt_tell(TOLD_MERGE, vmg->start, vmg->end);
+	rt_tell(TOLD_MERGE, vmg->pgoff, rt_id(RT_VMA, vmg->vma));
+}
+
+bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
+		     const struct kind *kind, enum layer_merge how)
 {
 	VMA_ITERATOR(vmi, mm, start);
 	struct vma_merge_struct vmg = {
 		.mm = mm, .vmi = &vmi, .start = start, .end = end,
 		.VMG_FLAGS = flags, .pgoff = start >> PAGE_SHIFT, .state = VMA_MERGE_START,
+		.file = kind->file, .policy = kind->policy, .anon_name = kind->name,
+		.uffd_ctx = kind->uffd,
 	};
+	struct vm_area_struct *merged;
 
 	vmg.next = find_vma_prev(mm, start, &vmg.prev);
-	return vma_merge_new_range(&vmg) != NULL;
+#ifdef ANONVMA_VMG_MERGE_FLAGS
+	if (how == LAYER_BRK) {
+		if (!vmg.prev || vmg.prev->vm_end != start)
+			return false;
+		mas_prev(&vmi.mas, 0);
+		vmg.next = NULL;
+		vmg.merge_flags = VMG_FLAG_JUST_EXPAND;
+	}
+#endif
+	merged = vma_merge_new_range(&vmg);
+	tell_merge(&vmg, merged);
+	tell_next(&vmi);
+	return merged != NULL;
 }
 
 int layer_split(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long address, int new_below)
 {
 	VMA_ITERATOR(vmi, mm, vma->vm_start);
+	int rc = split_vma(&vmi, vma, address, new_below);
 
-	return split_vma(&vmi, vma, address, new_below);
+	if (!rc)
+		tell_next(&vmi);
+	return rc;
 }
 
 int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_area_struct **vmap,
@@ -39,28 +76,29 @@ int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_ar
 	VMG_VMA_STATE(vmg, &vmi, prev, vma, start, end);
 
 	vmg.VMG_FLAGS = flags;
+#ifdef ANONVMA_VMG_GIVE_UP_ON_OOM
+	/* As userfaultfd does, which changes whole VMAs and can do without the merge. */
+	vmg.give_up_on_oom = rt_telling() && start == vma->vm_start && end == vma->vm_end;
+#endif
 	vma = vma_modify(&vmg);
+	rt_tell(TOLD_MERGE, vmg.state, 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
+	tell_next(&vmi);
 	*vmap = vma;
 	return 0;
 }
 
 #else
 
-static struct vm_area_struct *merge(struct mm_struct *mm, struct vm_area_struct *prev,
-				    unsigned long start, unsigned long end, unsigned long flags,
-				    struct anon_vma *anon_vma, unsigned long pgoff)
-{
-	return vma_merge(mm, prev, start, end, flags, anon_vma, NULL, pgoff, NULL, NULL_VM_UFFD_CTX, NULL);
-}
-
-bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags)
+bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
+		     const struct kind *kind, enum layer_merge how)
 {
 	struct vm_area_struct *prev;
 
 	find_vma_prev(mm, start, &prev);
-	return merge(mm, prev, start, end, flags, NULL, start >> PAGE_SHIFT) != NULL;
+	return vma_merge(mm, prev, start, end, flags, NULL, kind->file, start >> PAGE_SHIFT, kind->policy,
+			 kind->uffd, kind->name) != NULL;
 }
 
 int layer_split(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long address, int new_below)
@@ -74,8 +112,9 @@ int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_ar
 	struct vm_area_struct *vma = *vmap, *merged;
 	int rc = 0;
 
-	merged = merge(mm, prev, start, end, flags, vma->anon_vma,
-		       vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT));
+	merged = vma_merge(mm, prev, start, end, flags, vma->anon_vma, vma->vm_file,
+			   vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT), vma_policy(vma),
+			   vma->vm_userfaultfd_ctx, anon_vma_name(vma));
 	if (merged) {
 		*vmap = merged;
 		return 0;
@@ -90,13 +129,17 @@ int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_ar
 #endif
 
 struct vm_area_struct *layer_copy(struct vm_area_struct *vma, unsigned long to, unsigned long size,
-				   unsigned long pgoff)
+				   unsigned long pgoff, bool keep_source)
 {
-	bool need_rmap_locks;
+	struct vm_area_struct *copy;
+	bool need_rmap_locks = true;
 
 #if ANONVMA_COPY_VMA_PARAMETERS == 6
-	return copy_vma(&vma, to, size, pgoff, &need_rmap_locks, false);
+	copy = copy_vma(&vma, to, size, pgoff, &need_rmap_locks, keep_source);
 #else
-	return copy_vma(&vma, to, size, pgoff, &need_rmap_locks);
+	copy = copy_vma(&vma, to, size, pgoff, &need_rmap_locks);
 #endif
+	if (copy)
+		rt_tell(TOLD_COPY, rt_id(RT_VMA, vma), need_rmap_locks);
+	return copy;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The stand-in for the tree of VMAs (see level_b.h), and VMA objects. */
+/* The stand-in for the tree of VMAs (see level_b.h), what it must be like, and VMA objects. */
 #include "tree.h"
 #include "driver.h"
+#include "layer.h"
 
 struct shim_range {
 	unsigned long first, last;
@@ -12,6 +13,8 @@ enum { FIRST_ROOM = 32 };
 
 int sysctl_max_map_count = 65530;
 const struct vm_operations_struct vma_dummy_vm_ops = { NULL };
+
+static int reservations;
 
 /* The first range that ends at or behind an index; the number of ranges if there is none. */
 static int position(const struct maple_tree *tree, unsigned long index)
@@ -159,6 +162,25 @@ static void insert(struct maple_tree *tree, int at, struct shim_range range)
 	tree->count++;
 }
 
+int shim_preallocate(struct ma_state *mas)
+{
+	if (!rt_attempt(RT_PREALLOC, RT_GFP_UNKNOWN))
+		return -ENOMEM;
+	rt_tell(TOLD_NODES, mas->index, mas->last);
+	reservations += !mas->reserved;
+	mas->reserved = true;
+	return 0;
+}
+
+void mas_destroy(struct ma_state *mas)
+{
+	if (!mas->reserved)
+		return;
+	rt_tell(TOLD_NODES, -1, -1);
+	reservations--;
+	mas->reserved = false;
+}
+
 /* What lies under the new range goes, what sticks out of it stays. */
 void mas_store_prealloc(struct ma_state *mas, void *entry)
 {
@@ -184,6 +206,43 @@ void mas_store_prealloc(struct ma_state *mas, void *entry)
 	if (entry)
 		insert(tree, at, (struct shim_range){ first, last, entry });
 	mas->status = ma_active;
+	if (!mas->reserved)
+		rt_tell(TOLD_NODES, -2, -2);
+	reservations -= mas->reserved;
+	mas->reserved = false;
+}
+
+static void check_ranges(struct mm_struct *mm)
+{
+	const struct maple_tree *tree = &mm->mm_mt;
+
+	for (int i = 0; i < tree->count; i++) {
+		const struct shim_range *range = &tree->ranges[i];
+		const struct vm_area_struct *vma = range->entry;
+
+		if (rt_id(RT_VMA, vma) < 0)
+			rt_note(RT_EV_WARN, NULL, "what is in the tree of VMAs is no VMA any more", "", 0);
+		else if (vma->vm_mm != mm || vma->vm_start != range->first || vma->vm_end - 1 != range->last)
+			rt_note(RT_EV_WARN, vma, "a VMA is in the tree of VMAs at another place than its own", "", 0);
+	}
+	if (mm->map_count != tree->count)
+		rt_note(RT_EV_WARN, NULL, "map_count is not the number of VMAs", "", 0);
+}
+
+/* As validate_mm(), which the kernel has for debugging. */
+void layer_check(void)
+{
+	int stored = 0;
+
+	for (struct mm_struct *mm = rt_first(RT_MM); mm; mm = rt_after(RT_MM, mm)) {
+		check_ranges(mm);
+		stored += mm->mm_mt.count;
+	}
+	if (stored != rt_count(RT_VMA))
+		rt_note(RT_EV_WARN, NULL, "not every VMA is once in the tree of VMAs", "", 0);
+	if (reservations)
+		rt_note(RT_EV_WARN, NULL, "nodes for the tree of VMAs are reserved and not given back", "", 0);
+	reservations = 0;
 }
 
 void *mt_find(struct maple_tree *tree, unsigned long *index, unsigned long max)
@@ -236,6 +295,7 @@ struct vm_area_struct *shim_vma_alloc(struct mm_struct *mm, const char *file, in
 		return NULL;
 	memset(vma, 0, sizeof(*vma));
 	vma->vm_mm = mm;
+	vma->lock_seq = -1;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	return vma;
 }
@@ -247,6 +307,7 @@ struct vm_area_struct *shim_vma_dup(struct vm_area_struct *original, const char 
 	if (!vma)
 		return NULL;
 	*vma = *original;
+	vma->lock_seq = -1;
 	INIT_LIST_HEAD(&vma->anon_vma_chain);
 	return vma;
 }

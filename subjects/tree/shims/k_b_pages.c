@@ -83,15 +83,16 @@ static void map(struct mm_struct *mm, unsigned long address, struct shim_page *p
 	atomic_inc(&page->folio._mapcount);
 }
 
-static void bind(struct folio *folio, struct vm_area_struct *vma, unsigned long address)
+static void bind(struct folio *folio, struct vm_area_struct *vma, unsigned long address, bool exclusive)
 {
-	folio->mapping = NULL;
 #if defined(ANONVMA_HAS_FOLIO_SET_ANON)
-	__folio_set_anon(folio, vma, address, true);
+	__folio_set_anon(folio, vma, address, exclusive);
 #elif defined(ANONVMA_HAS_PAGE_SET_ANON_RMAP)
-	__page_set_anon_rmap(&folio->page, vma, address, 1);
+	__page_set_anon_rmap(&folio->page, vma, address, exclusive);
 #else
-	folio->mapping = (void *)((unsigned long)vma->anon_vma | PAGE_MAPPING_ANON);
+	struct anon_vma *anon_vma = exclusive ? vma->anon_vma : vma->anon_vma->root;
+
+	folio->mapping = (void *)((unsigned long)anon_vma | PAGE_MAPPING_ANON);
 	folio->index = linear_page_index(vma, address);
 #endif
 }
@@ -118,7 +119,20 @@ void pages_write(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long
 			map(mm, address, page);
 		}
 	}
-	bind(&page->folio, vma, address);
+	page->folio.mapping = NULL;
+	bind(&page->folio, vma, address, true);
+}
+
+void pages_bind(struct vm_area_struct *vma, unsigned long address)
+{
+	struct folio folio = { { { .mapping = NULL } } };
+
+	for (int times = 0; times < 2; times++) {
+		bind(&folio, vma, address, times);
+		rt_tell(TOLD_GOT, rt_id(RT_ANON_VMA, anon_vma_of(&folio)), (unsigned long)folio.mapping & PAGE_MAPPING_FLAGS);
+		rt_tell(TOLD_GOT, folio.index, times);
+		address += PAGE_SIZE;
+	}
 }
 
 void pages_forget(struct mm_struct *mm, unsigned long start, unsigned long end)

@@ -354,11 +354,16 @@ struct callback_head {
 /*
  * The interval tree of an anon_vma. Changed on purpose: whoever changes it must hold the lock of
  * the root for writing, which the kernel only says in comments; the tree's own functions are
- * renamed where they are defined, and called by the checks (k_checks.c).
+ * renamed where they are defined, and called by the checks (k_checks.c). So are those for the
+ * interval tree of a file (k_b_files.c).
  */
 #ifdef ANONVMA_UNIT_interval_tree
 #define anon_vma_interval_tree_insert real_anon_vma_interval_tree_insert
 #define anon_vma_interval_tree_remove real_anon_vma_interval_tree_remove
+#ifdef ANONVMA_LEVEL_B
+#define vma_interval_tree_insert real_vma_interval_tree_insert
+#define vma_interval_tree_remove real_vma_interval_tree_remove
+#endif
 #endif
 
 #endif

@@ -3,11 +3,18 @@
 #ifndef ANONVMA_LAYER_H
 #define ANONVMA_LAYER_H
 
-bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags);
+struct kind;
+
+/* How a new range may merge: with both neighbours, or as brk() wants it, into the one before it. */
+enum layer_merge { LAYER_BOTH, LAYER_BRK };
+
+bool layer_merge_new(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
+		     const struct kind *kind, enum layer_merge how);
 int layer_split(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long address, int new_below);
 int layer_modify(struct mm_struct *mm, struct vm_area_struct *prev, struct vm_area_struct **vmap,
 		 unsigned long start, unsigned long end, unsigned long flags);
 struct vm_area_struct *layer_copy(struct vm_area_struct *vma, unsigned long to, unsigned long size,
-				  unsigned long pgoff);
+				  unsigned long pgoff, bool keep_source);
+void layer_check(void);
 
 #endif

@@ -28,7 +28,7 @@ enum rt_cache {
 /* How an allocation asked for memory. */
 enum rt_gfp { RT_GFP_UNKNOWN, RT_GFP_KERNEL, RT_GFP_NOWAIT };
 
-/* Events: four words each, [kind, a, b, c]. From RT_EV_WARN on they are findings. */
+/* Events: four words each, [kind, a, b, c]. From RT_EV_WARN to RT_EV_BADCOUNT they are findings. */
 enum rt_event {
 	RT_EV_ALLOC, /* cache, gfp, 1 if it succeeded */
 	RT_EV_DOWN_WRITE, /* root */
@@ -46,7 +46,8 @@ enum rt_event {
 	RT_EV_HANG,
 	RT_EV_BADTREE,
 	RT_EV_LIMIT,
-	RT_EV_BADCOUNT
+	RT_EV_BADCOUNT,
+	RT_EV_TOLD /* topic, a, b (told.h); no finding, and only where the request asks for it */
 };
 
 /* Return codes that no system call has: the operation was cut off and the history ends there. */
@@ -82,7 +83,9 @@ struct rt_op {
 enum rt_op_flag {
 	RT_CONTENDED = 1, /* rwsem_is_locked() says yes, as if a reader sat there */
 	RT_TRYLOCK_FAILS = 2,
-	RT_SHOW_FAILED = 4 /* level A, fork: add the child VMA that was given up to the state */
+	RT_SHOW_FAILED = 4, /* level A, fork: add the child VMA that was given up to the state */
+	RT_TELL = 8, /* level B: say what the code did besides, see told.h */
+	RT_FEW_VMAS = 16 /* level B: a process may have only a few VMAs */
 };
 
 #define RT_HERE __FILE__, __LINE__
@@ -117,6 +120,8 @@ void rt_lock_read(struct rt_lock *lock, const char *file, int line);
 void rt_unlock_read(struct rt_lock *lock, const char *file, int line);
 int rt_trylock(struct rt_lock *lock, int write, const char *file, int line);
 int rt_is_locked(struct rt_lock *lock);
+/* What is called when a lock is asked for, or null; whether trylocks fail. */
+void rt_meanwhile(void (*at_lock)(void), int no_trylock);
 extern unsigned long rt_root_lock_offset; /* of the lock in an anon_vma */
 
 /* What must not happen. rt_note goes on, rt_die ends the operation. The place of rt_note_from is a
@@ -140,6 +145,8 @@ static inline void rt_put(rt_word word)
 rt_word *rt_slot(void); /* room for a word that is known later */
 void rt_begin_state(void); /* what follows is the state */
 void rt_undo_state(void); /* forget what was put since: an event has to come first */
+int rt_telling(void); /* whether this operation is to say what it did besides */
+void rt_tell(int topic, rt_word a, rt_word b);
 void rt_quiet(int quiet); /* while it is, only what is abnormal becomes an event */
 int rt_unguarded(void); /* whether a walk may step on freed memory, which is then reported */
 

@@ -46,6 +46,7 @@ struct mm_struct {
 	struct maple_tree mm_mt;
 	struct vm_area_struct *mmap; /* level A: in order of addresses */
 	int map_count;
+	unsigned long lock_seq; /* VMAs with this number are locked for writing */
 	unsigned long total_vm, locked_vm, exec_vm, stack_vm, data_vm;
 	atomic_t mm_users, mm_count;
 	int number;
@@ -80,13 +81,17 @@ struct vm_area_struct {
 	struct mempolicy *vm_policy;
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
 	struct anon_vma_name *anon_name;
-	bool detached;
+	bool detached; /* level A */
+	unsigned long lock_seq;
 };
 
 /* The mmap_lock. Duplicated in meaning: the assertions are real checks. */
 #define shim_mmap_lock_init(mm) rt_lock_init(&(mm)->mmap_lock.lock, RT_LOCK_MMAP)
 #define mmap_write_lock(mm) rt_lock_write(&(mm)->mmap_lock.lock, RT_HERE)
-#define mmap_write_unlock(mm) rt_unlock_write(&(mm)->mmap_lock.lock, RT_HERE)
+#define mmap_write_unlock(mm) do { \
+	(mm)->lock_seq++; /* as vma_end_write_all() */ \
+	rt_unlock_write(&(mm)->mmap_lock.lock, RT_HERE); \
+	} while (0)
 #define mmap_read_lock(mm) rt_lock_read(&(mm)->mmap_lock.lock, RT_HERE)
 #define mmap_read_unlock(mm) rt_unlock_read(&(mm)->mmap_lock.lock, RT_HERE)
 #define mmap_assert_locked(mm) do { \

@@ -49,6 +49,8 @@ def test_the_other_numbers_are_the_same_on_both_sides():
         snapshot.CONTENDED,
         snapshot.TRYLOCK_FAILS,
         snapshot.SHOW_FAILED,
+        snapshot.TELL,
+        snapshot.FEW_VMAS,
     ]
     outcomes = enum_of("h_runtime.h", "rt_outcome")
     assert list(outcomes.values()) == [outcome.value for outcome in process.Outcome][:-1]
