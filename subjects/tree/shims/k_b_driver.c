@@ -14,19 +14,11 @@
 #include "kinds.h"
 #include "layer.h"
 #include "pages.h"
+#include "references.h"
 
 const int driver_level = 'B';
 
-/* References that get took, by process and address. */
-struct reference {
-	rt_word mm, page;
-	struct anon_vma *anon_vma; /* null: given back */
-	struct reference *next;
-};
-
 enum { FEW_VMAS = 5 };
-
-static struct reference *references;
 
 static void store(struct mm_struct *mm, struct vm_area_struct *vma)
 {
@@ -284,46 +276,6 @@ static rt_word op_exit(struct mm_struct *mm)
 	return 0;
 }
 
-static struct reference *held(rt_word mm, rt_word page)
-{
-	struct reference *at = references;
-
-	while (at && (at->mm != mm || at->page != page))
-		at = at->next;
-	return at;
-}
-
-static rt_word op_get(struct mm_struct *mm, rt_word page)
-{
-	struct reference *reference = held(mm->number, page);
-	struct anon_vma *anon_vma;
-
-	if (reference && reference->anon_vma)
-		return -EINVAL;
-	anon_vma = pages_get_anon_vma(mm, page << PAGE_SHIFT);
-	if (!anon_vma)
-		return -EFAULT;
-	if (!reference) {
-		reference = rt_scratch(sizeof(*reference));
-		*reference = (struct reference){ mm->number, page, NULL, references };
-		references = reference;
-	}
-	reference->anon_vma = anon_vma;
-	return 0;
-}
-
-static rt_word op_put(rt_word mm, rt_word page)
-{
-	struct reference *reference = held(mm, page);
-	struct anon_vma *anon_vma = reference ? reference->anon_vma : NULL;
-
-	if (!anon_vma)
-		return -EINVAL;
-	reference->anon_vma = NULL;
-	put_anon_vma(anon_vma);
-	return 0;
-}
-
 /* Whether [start, start + length) pages make a range of user addresses. */
 static bool is_range(rt_word start, rt_word length)
 {
@@ -340,7 +292,7 @@ rt_word driver_op(const struct rt_op *op)
 
 	sysctl_max_map_count = op->flags & RT_FEW_VMAS ? FEW_VMAS : INT_MAX;
 	if (op->op == OP_B_PUT)
-		return op_put(arg[0], arg[1]);
+		return references_put(arg[0], arg[1]);
 	if (op->op == OP_B_MMAP && !mm && arg[0] == rt_created(RT_MM) && is_range(arg[1], arg[2]))
 		mm = shim_new_mm();
 	if (!mm)
@@ -353,7 +305,7 @@ rt_word driver_op(const struct rt_op *op)
 	case OP_B_FAULT:
 		return is_range(arg[1], 1) ? op_fault(mm, start) : -EINVAL;
 	case OP_B_GET:
-		return is_range(arg[1], 1) ? op_get(mm, arg[1]) : -EINVAL;
+		return is_range(arg[1], 1) ? references_get(mm, arg[1]) : -EINVAL;
 	}
 	if (!is_range(arg[1], arg[2]))
 		return -EINVAL;
@@ -400,9 +352,7 @@ void driver_teardown(void)
 
 	while ((mm = rt_first(RT_MM)))
 		op_exit(mm);
-	for (struct reference *at = references; at; at = at->next)
-		if (at->anon_vma)
-			op_put(at->mm, at->page);
+	references_put_all();
 }
 
 void driver_start(void)
