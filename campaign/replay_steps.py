@@ -64,11 +64,7 @@ def write_step(console: Console, before: Scene, frame: Frame) -> None:
         frame: What there is after it.
     """
     glyphs = glyphs_for(console)
-    write(
-        console,
-        Text(f"ops[{frame.step}] {frame.operation} -> {frame.returned}", "bold"),
-        _OPERATION,
-    )
+    write(console, Text(frame.headline(), "bold"), _OPERATION)
     for line in (main_calls(before, frame, glyphs), freed_line(before, frame, glyphs)):
         if line:
             write(console, Text(line, "dim"), _INSIDE)

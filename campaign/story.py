@@ -217,7 +217,7 @@ def tells_apart(mine: Told, theirs: Told) -> bool:
 
 
 def _laws(told: Told) -> tuple[tuple[str, str], ...]:
-    return tuple((each.law, each.clause) for each in told.frame.broken if not each.is_remark)
+    return tuple((each.law, each.clause) for each in told.frame.violations)
 
 
 def _differ(mine: Told, theirs: Told) -> bool:

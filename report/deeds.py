@@ -12,11 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from report.scene import Scene
-from report.story import Frame
+from report.story import STOPPED, Frame
 from strategies.ops import Op
-
-STOPPED = "stopped inside"
-"""What an operation returns that the kernel did not come back from."""
 
 
 @attrs.frozen

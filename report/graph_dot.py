@@ -41,9 +41,9 @@ def dot_graph(frame: Frame, title: str) -> str:
         frame: What to draw.
         title: What it is a picture of.
     """
-    head = f"ops[{frame.step}] {frame.operation} -> {frame.returned}" if frame.step >= 0 else ""
-    found = [f"{each.law}: {each.message}" for each in frame.broken if not each.is_remark]
-    label = [title, *([head] if head else ["before the first operation"]), *found]
+    head = frame.headline() if frame.step >= 0 else ""
+    found = [f"{each.law}: {each.message}" for each in frame.violations]
+    label = [title, frame.headline(), *found]
     return "\n".join(
         [
             f"digraph {_quoted(title, head)} {{",
@@ -79,12 +79,10 @@ class _Graph:
 
     @classmethod
     def of(cls, frame: Frame) -> _Graph:
-        found = [each for each in frame.broken if not each.is_remark]
-        views = {**frame.ghosts, **frame.scene}.values()
         return cls(
             frame,
-            frozenset(each for broken in found for each in broken.objects),
-            {view.id: view for view in views if isinstance(view, AnonVmaView)},
+            frozenset(each for broken in frame.violations for each in broken.objects),
+            {view.id: view for view in frame.drawn.values() if isinstance(view, AnonVmaView)},
         )
 
     def lines(self) -> Iterator[str]:

@@ -61,7 +61,7 @@ def svg_picture(frames: Sequence[Frame], title: str) -> str:
         parts.append(f'<g transform="translate(0 {y:g})">{panel.svg()}</g>')
         y += panel.height
         width = max(width, panel.width)
-    said = [_headline(frame) for frame in frames]
+    said = [frame.headline() for frame in frames]
     found = [law for frame in frames for law in _laws(frame)]
     size = f"{width:g}", f"{y + 16 + LINE * len(_KEY):g}"
     return "\n".join(
@@ -82,14 +82,8 @@ def svg_picture(frames: Sequence[Frame], title: str) -> str:
     )
 
 
-def _headline(frame: Frame) -> str:
-    if frame.step < 0:
-        return "before the first operation"
-    return f"ops[{frame.step}] {frame.operation} -> {frame.returned}"
-
-
 def _laws(frame: Frame) -> list[str]:
-    return [f"{each.law}: {each.message}" for each in frame.broken if not each.is_remark]
+    return [f"{each.law}: {each.message}" for each in frame.violations]
 
 
 @attrs.define
@@ -121,11 +115,9 @@ class _Panel:
     @classmethod
     def of(cls, frame: Frame) -> _Panel:
         """Lay a frame out."""
-        named = [each.objects for each in frame.broken if not each.is_remark]
-        panel = cls(
-            frame, Looker(frame.scene, frame.ghosts), frozenset(i for each in named for i in each)
-        )
-        panel.parts.append(text(20, 14, _headline(frame), "head"))
+        named = frozenset(i for each in frame.violations for i in each.objects)
+        panel = cls(frame, Looker(frame.scene, frame.ghosts), named)
+        panel.parts.append(text(20, 14, frame.headline(), "head"))
         top = 24.0
         for law in _laws(frame):
             panel.parts.append(text(20, top + 6, f"! {law}", "law"))
@@ -201,9 +193,7 @@ class _Panel:
 
     def _anon_vmas(self, top: float) -> float:
         views = {
-            each: view
-            for each, view in {**self.frame.ghosts, **self.frame.scene}.items()
-            if isinstance(view, AnonVmaView)
+            each: view for each, view in self.frame.drawn.items() if isinstance(view, AnonVmaView)
         }
         x, y = self._chains_right() + 90, top + 6
         for depth, view in family(views):

@@ -170,4 +170,4 @@ def world_json(
 
 def drawn_in(frames: Sequence[Frame]) -> list[Scene]:
     """Return for each frame all that is drawn: what exists, and the ghosts."""
-    return [{**frame.ghosts, **frame.scene} for frame in frames]
+    return [frame.drawn for frame in frames]

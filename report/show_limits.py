@@ -79,7 +79,7 @@ def crowd_of(frames: Sequence[Frame], most: Mapping[str, int] = MOST) -> Crowd:
         views.update(frame.scene)
     labels: dict[str, None] = {}
     of_kind: dict[str, list[str]] = {kind: [] for kind in most}
-    lives = lives_of({**frame.ghosts, **frame.scene} for frame in frames)
+    lives = lives_of(frame.drawn for frame in frames)
     for each in dict.fromkeys(_by_interest(frames, views)):
         view = views[each]
         if isinstance(view, LinkView):
@@ -88,7 +88,7 @@ def crowd_of(frames: Sequence[Frame], most: Mapping[str, int] = MOST) -> Crowd:
             label = view.label if isinstance(view, MmView) else view.process
             labels.setdefault(label)
         of_kind[_kind(each)].append(each)
-    present = lives_of(map(processes, ({**frame.ghosts, **frame.scene} for frame in frames)))
+    present = lives_of(processes(frame.drawn) for frame in frames)
     ordered = [each for each in labels if each in present]
     drawn = _that_fit(ordered, present, len(frames), most["mm"])
     kept: set[str] = set()

@@ -21,17 +21,11 @@ def steps_html(name: str, base: Scene, frames: Sequence[Frame]) -> str:
     before = frames[first - 1].scene if first else base
     parts = [element("h2", name)]
     for frame in frames[first:]:
-        parts.append(element("h3", _heading(frame)))
+        parts.append(element("h3", frame.headline("→")))
         lines = [*_changes(before, frame), *_broken(frame)]
         parts.append(f"<ul>{''.join(element('li', line) for line in lines)}</ul>" if lines else "")
         before = frame.scene
     return "\n".join(filter(None, parts))
-
-
-def _heading(frame: Frame) -> str:
-    if frame.step < 0:
-        return "before the first operation"
-    return f"ops[{frame.step}] {frame.operation} → {frame.returned}"
 
 
 def _broken(frame: Frame) -> Iterator[str]:

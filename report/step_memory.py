@@ -84,8 +84,8 @@ class _Memory:
             parts += self._where(each, is_new=change is Change.NEW)
         line = Text.assemble((SIGNS[change], STYLES[change]), " ", self._title(each, old or new))
         line = Text("  ").join([line, joined(parts)]) if parts else line
-        for broken in self.frame.broken:
-            if each in broken.objects and not broken.is_remark:
+        for broken in self.frame.violations:
+            if each in broken.objects:
                 line.append(f"  {self.glyphs.points} {broken.law}", "bold red")
         return line
 

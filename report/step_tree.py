@@ -97,14 +97,13 @@ class _Step:
 
     @classmethod
     def of(cls, before: Scene, frame: Frame, glyphs: Glyphs) -> _Step:
-        found = [broken for broken in frame.broken if not broken.is_remark]
         return cls(
             before,
             frame,
             glyphs,
             was=Looker(before, frame.ghosts),
             now=Looker(frame.scene, {**frame.ghosts, **before}),
-            pointed={each: broken.law for broken in found for each in broken.objects},
+            pointed={each: broken.law for broken in frame.violations for each in broken.objects},
         )
 
     def row(self, each: str, text: Text) -> Text:

@@ -12,6 +12,9 @@ import attrs
 from report.calls import Call
 from report.scene import Scene, View, pointers
 
+STOPPED = "stopped inside"
+"""What an operation returns that the kernel did not come back from."""
+
 _NAMED = re.compile(r"\b(anon_vma|AnonVma|vma|VmAreaStruct|avc|AnonVmaChain|page|Page|slot)#(\d+)")
 _AS_CLASS = {"AnonVma": "anon_vma", "VmAreaStruct": "vma", "AnonVmaChain": "avc", "Page": "page"}
 
@@ -85,9 +88,25 @@ class Frame:
     is_noop: bool = False
 
     @property
+    def violations(self) -> tuple[Broken, ...]:
+        """Return the broken laws that are more than remarks."""
+        return tuple(each for each in self.broken if not each.is_remark)
+
+    @property
     def finding(self) -> Broken | None:
         """Return the law that ends the story here, or None."""
-        return next((each for each in reversed(self.broken) if not each.is_remark), None)
+        return self.violations[-1] if self.violations else None
+
+    @property
+    def drawn(self) -> Scene:
+        """Return all that is drawn: what exists, and the ghosts."""
+        return {**self.ghosts, **self.scene}
+
+    def headline(self, arrow: str = "->") -> str:
+        """Return the operation and what it returned, on one line."""
+        if self.step < 0:
+            return "before the first operation"
+        return f"ops[{self.step}] {self.operation} {arrow} {self.returned}"
 
 
 def named_in(text: str) -> tuple[str, ...]:
