@@ -140,6 +140,10 @@ class KnownDefect:
     fix: str
     fixed_in: str
 
+    def __str__(self) -> str:
+        cve = f"{self.cve}, " if self.cve else ""
+        return f"{cve}{self.id}: {self.title}; fixed by {self.fix} in {self.fixed_in}"
+
 
 @attrs.frozen
 class BrokenLaw:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 from collections.abc import Iterator
 
@@ -11,8 +10,9 @@ import attrs
 
 from campaign.matrix import Column
 from campaign.matrix_text import markdown
-from campaign.observe import Observed, observe
+from campaign.observe import observe
 from campaign.replay import Outcome, detail, replay
+from campaign.story import result_text
 from invariants import LAWS, Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation
@@ -109,16 +109,8 @@ def _steps(trace: Trace, kernel: Kernel, last: int) -> Iterator[str]:
         return
     ops = trace.ops[: last + 1]
     for at, (op, observed) in enumerate(zip(ops, observe(kernel, ops), strict=False)):
-        yield f"ops[{at}] {op} -> {_result(observed)}"
-
-
-def _result(observed: Observed) -> str:
-    if observed.is_stopped:
-        return "stopped inside"
-    returned = observed.returned
-    if returned is None:
-        return "nothing done"
-    return str(returned) if returned >= 0 else f"-{errno.errorcode.get(-returned, -returned)}"
+        text = result_text(op, observed.returned, is_stopped=observed.is_stopped)
+        yield f"ops[{at}] {op} -> {text}"
 
 
 def _world(trace: Trace, kernel: Kernel, last: int) -> list[str]:

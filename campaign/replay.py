@@ -317,7 +317,7 @@ def compared(trace: Trace, one: Subject, other: Subject) -> str:
 
 
 def _shown(op: Op, observed: Observed) -> str:
-    return "stopped inside" if observed.is_stopped else result_text(op, observed.returned)
+    return result_text(op, observed.returned, is_stopped=observed.is_stopped)
 
 
 def _cannot(where: str, reason: str, code: int) -> int:

@@ -20,6 +20,7 @@ from model.structs import NOTHING
 from report.calls import folded
 from report.scene import MmView, Names, Scene, scene_of
 from report.story import (
+    STOPPED,
     Broken,
     Change,
     Frame,
@@ -103,7 +104,7 @@ def story(  # noqa: PLR0913 - what is told, by which laws, in what detail
             step=step,
             operation=str(op),
             process=op.process,
-            returned="stopped inside" if record.is_stopped else result_text(op, value),
+            returned=result_text(op, value, is_stopped=record.is_stopped),
             calls=folded(record.calls.calls),
             scene=scene,
             ghosts=ghosts(gone, scene, freed),
@@ -166,11 +167,7 @@ def broken_of(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool
         processes=processes_in(law.message, subjects),
         addresses=addresses_in(law.message),
         is_remark=is_remark,
-        known=tuple(
-            f"{each.cve + ', ' if each.cve else ''}{each.id}: {each.title}; "
-            f"fixed by {each.fix} in {each.fixed_in}"
-            for each in law.known
-        ),
+        known=tuple(map(str, law.known)),
     )
 
 
@@ -182,8 +179,16 @@ def _state(subject: ModelSubject) -> State | None:
         return None
 
 
-def result_text(op: Op, value: int | None) -> str:
-    """Return what a person is told of what an operation returned."""
+def result_text(op: Op, value: int | None, *, is_stopped: bool = False) -> str:
+    """Return what a person is told of what an operation returned.
+
+    Args:
+        op: The operation.
+        value: What it returned; None if nothing was done.
+        is_stopped: Whether the kernel stopped inside it.
+    """
+    if is_stopped:
+        return STOPPED
     if value is None:
         if op.kind is OpKind.PUT:
             return "nothing done: no reference is held"

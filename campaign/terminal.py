@@ -24,7 +24,6 @@ from campaign.events import (
     CaseLost,
     Event,
     FindingFound,
-    KnownDefect,
     Progress,
     RunRecorded,
     Shrunk,
@@ -96,12 +95,6 @@ def numbered(ops: Sequence[Op]) -> list[str]:
     return [f"  ... {first} more before", *lines] if first else lines
 
 
-def known_as(defect: KnownDefect) -> str:
-    """Return a historical bug on one line: id, CVE, title, the commit that fixed it."""
-    cve = f"{defect.cve}, " if defect.cve else ""
-    return f"{cve}{defect.id}: {defect.title}; fixed by {defect.fix} in {defect.fixed_in}"
-
-
 def _saved(file: str | None) -> str:
     return "not saved" if file is None else f"saved: {printable(file)}"
 
@@ -163,7 +156,7 @@ def broken_law(finding: BrokenLaw) -> list[str]:
     ]
     if finding.contention:
         lines.append(f"only if   {finding.contention.said}")
-    return lines + [f"known as  {known_as(defect)}" for defect in finding.known]
+    return lines + [f"known as  {defect}" for defect in finding.known]
 
 
 def _faulted(event: CaseFaulted) -> list[str]:

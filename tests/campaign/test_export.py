@@ -229,3 +229,14 @@ def test_a_report_on_a_long_trace_stays_short(capsys, tmp_path):
     assert len(text) < 30_000
     assert "2101 lines are left out" in text
     assert "more than 2000 operations" in text
+
+
+def test_a_report_on_a_long_trace_says_what_operations_returned(capsys, tmp_path):
+    """Errors have names, and why nothing was done is said, as everywhere else."""
+    ops = [mmap("p0", 0), fork("p0", "p1"), exit_("p1"), exit_("p1"), write("p0", 9)]
+    ops += [write("p0", 0) for _ in range(100)]
+    path = save_trace(tmp_path, Trace("v6.12", tuple(ops)), "long")
+    _, text, _ = run(capsys, path, "--as", "markdown")
+    assert "ops[2] exit(p1) -> 0\n" in text
+    assert "ops[3] exit(p1) -> nothing done: no such process\n" in text
+    assert "ops[4] write(p0, page 9) -> -EFAULT\n" in text
