@@ -25,6 +25,14 @@ PARTS = ("Makefile", "mm", "lib/rbtree.c", "include/linux")
 UNPACKED = default_root() / "test-trees"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def build_cache(tmp_path_factory):
+    """What the tests of a module build stays out of the user's cache; import it there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def release_of(tree):
     """The release of a tree as its Makefile says, such as 6.12."""
     text = (tree / "Makefile").read_text()

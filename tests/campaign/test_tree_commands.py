@@ -13,7 +13,13 @@ from campaign.store import save_trace
 from campaign.tree_subject import open_subject
 from strategies import ops
 from strategies.trace import RecordedFinding, Trace, load
-from tests.kernel_trees import copy_of, edit, find_trees, tree_of
+from tests.kernel_trees import (  # noqa: F401 - a fixture for all
+    build_cache,
+    copy_of,
+    edit,
+    find_trees,
+    tree_of,
+)
 
 REUSE = ("anon_vma->num_active_vmas == 0", "true")
 """CVE-2022-42703 in short: an anon_vma in use may be reused."""
@@ -26,14 +32,6 @@ FAMILY = (
     ops.exit_("p1"),
     ops.fork("p2", "p3"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def build_cache(tmp_path_factory):
-    """What these tests build stays out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

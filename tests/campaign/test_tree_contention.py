@@ -12,17 +12,14 @@ from model.kernels import KERNELS
 from strategies.contention import Contention
 from strategies.trace import load
 from subjects.tree.probes import Behaviour
-from tests.kernel_trees import copy_of, edit, tree_of
+from tests.kernel_trees import (  # noqa: F401 - a fixture for all
+    build_cache,
+    copy_of,
+    edit,
+    tree_of,
+)
 
 NO_SECOND_LOOK = ("\tif (likely(!vma->anon_vma)) {\n", "\tif (true) {\n")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def build_cache(tmp_path_factory):
-    """What these tests build stays out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

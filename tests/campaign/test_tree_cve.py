@@ -9,7 +9,11 @@ from campaign.cli import main
 from campaign.tree_plan import TreeCases
 from campaign.tree_subject import open_subject
 from strategies.trace import load
-from tests.kernel_trees import copy_of, tree_of
+from tests.kernel_trees import (  # noqa: F401 - a fixture for all
+    build_cache,
+    copy_of,
+    tree_of,
+)
 
 WITHIN = 1_000
 """Histories in which it must be found."""
@@ -72,14 +76,6 @@ def put_back(tree):
         (r"num_children|num_active_vmas", "degree"),
     )
     source.write_text(text)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def build_cache(tmp_path_factory):
-    """What these tests build stays out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module", params=["6.1", "6.12"])

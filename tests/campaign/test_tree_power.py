@@ -18,7 +18,13 @@ from model.kernels import KERNELS
 from subjects.tree.code import read_tree
 from subjects.tree.mutants import functions_in, mutants_of
 from subjects.tree.mutations import Operator
-from tests.kernel_trees import copy_of, edit, find_trees, tree_of
+from tests.kernel_trees import (  # noqa: F401 - a fixture for all
+    build_cache,
+    copy_of,
+    edit,
+    find_trees,
+    tree_of,
+)
 
 CASES = 21
 LINE = {
@@ -31,14 +37,6 @@ LINE = {
     "nowhere": ("lock_anon_vma_root", "up_write(&root->rwsem);", Operator.DELETE),
     "equivalent": ("anon_vma_ctor", "atomic_set(&anon_vma->refcount, 0);", Operator.DELETE),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def build_cache(tmp_path_factory):
-    """What these tests build stays out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,13 @@ from report.calls import CallKind, flat
 from report.scene import AnonVmaView, LinkView, PageView, VmaView
 from strategies.trace import load
 from tests.campaign.test_tree_cve import put_back
-from tests.kernel_trees import copy_of, tree_of
+from tests.kernel_trees import (  # noqa: F401 - a fixture for all
+    build_cache,
+    copy_of,
+    tree_of,
+)
 
 DOUBLE_REUSE = "tests/traces/double-reuse.json"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def build_cache(tmp_path_factory):
-    """What these tests build stays out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("builds")))
-        yield
 
 
 @pytest.fixture(scope="module")
