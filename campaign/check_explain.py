@@ -23,7 +23,8 @@ from invariants import LAWS, Checker
 from model.errors import ModelViolation
 from model.kernels import Kernel
 from report.results import Place
-from report.world_text import Names, world_lines
+from report.scene import Names
+from report.world_text import world_lines
 from strategies.ops import Op
 from strategies.trace import Trace, one_line, printable
 from subjects.model import ModelSubject
@@ -116,12 +117,8 @@ def _world(subject: ModelSubject) -> tuple[str, ...]:
         lines = world_lines(subject.world, names)
     except Exception as error:  # noqa: BLE001 - what is half made may be in any state
         return (f"cannot be shown: {type(error).__name__}: {one_line(str(error))}",)
-    legend = ", ".join(f"av{number} is anon_vma#{serial}" for serial, number in _named(names))
+    legend = ", ".join(f"av{number} is {each}" for each, number in names.numbers.items())
     return (*lines, f"({legend})") if legend else tuple(lines)
-
-
-def _named(names: Names) -> list[tuple[int, int]]:
-    return sorted(names.numbers.items(), key=lambda item: item[1])
 
 
 def place_of(error: BaseException) -> tuple[Place | None, str]:
