@@ -5,7 +5,8 @@ A reverse-map walk reads from the top to the left: pages, below them the anon_vm
 column; a lane for every process with a row for each of its VMAs. The link between a VMA and an
 anon_vma stands where row and column meet. So a row is the VMA's chain, a column is the tree of
 the anon_vma, and no line is drawn twice. anon_vmas stand in preorder of their tree, children
-lower than parents, so that lines to parents do not cross.
+lower than parents, so that lines to parents do not cross. How large pages and VMAs are drawn is
+said in assets/show_boxes.js; here there is room for them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from report.family import above
 from report.layout_axis import Axis
 from report.layout_slots import Life, columns, depths, first_free, lives_of
 from report.scene import (
@@ -31,22 +33,20 @@ from report.scene import (
 MARGIN = 14
 LABEL = 46
 """How wide the names of processes are, left of the axis."""
-BOX = 136
 COLUMN = 150
+"""From one column to the next."""
 TO_GRID = 64
 """Between the axis and the first column."""
-CARD = 46
 CARDS = 60
-"""Height of a page, and from one row of pages to the next."""
+"""From one row of pages to the next."""
 CHANNEL = 14
 """Below the pages: for pointers to other columns."""
-LINE = 13
-"""From one line of text in a box to the next."""
+LINE, EDGES = 13, 9
+"""From one line of text in the box of an anon_vma to the next, and what its edges add."""
 STEP, STEPS = 18, 126
 """How much lower a child stands than its parent, and the lowest at most than the highest."""
 ROW = 58
-TITLE = 15
-CELL = 30
+"""From one VMA of a process to the next."""
 LANE = 5
 """Between a lane's edge and its rows."""
 TICKS = 24
@@ -54,28 +54,9 @@ TICKS = 24
 FEW_ROWS = 3
 """Up to so many VMAs, each of a process's has a row that no other gets."""
 LIKED_ROWS = 3
+"""Rows of pages before they spread to other columns."""
 SPREAD = 5
 """Last column that pages may spread to, however few anon_vmas there are."""
-"""Rows of pages before they spread to other columns."""
-
-
-@attrs.frozen
-class Rect:
-    """A rectangle; x grows to the right, y downwards."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def overlaps(self, other: Rect) -> bool:
-        """Tell whether the two share more than an edge."""
-        return (
-            self.x < other.x + other.width
-            and other.x < self.x + self.width
-            and self.y < other.y + other.height
-            and other.y < self.y + self.height
-        )
 
 
 @attrs.frozen
@@ -99,7 +80,7 @@ class Layout:
         columns: Left edge and top of each anon_vma's box.
         cards: Left edge and top of each page and each reference from outside.
         slots: Left edge and top of each swap slot.
-        lines: Lines of text in the box of an anon_vma.
+        box_height: How high the box of an anon_vma is.
         ticks: Where the axis is.
         tree: Where the highest anon_vma stands.
         width: Of the picture.
@@ -114,29 +95,11 @@ class Layout:
     columns: dict[str, tuple[float, float]]
     cards: dict[str, tuple[float, float]]
     slots: dict[str, tuple[float, float]]
-    lines: int
+    box_height: float
     ticks: float
     tree: float
     width: float
     height: float
-
-    @property
-    def box_height(self) -> float:
-        """Return how high the box of an anon_vma is."""
-        return self.lines * LINE + 9
-
-    def rect(self, view: View) -> Rect | None:
-        """Return the place of what is drawn as a box; a VMA's holds its whole row."""
-        if isinstance(view, VmaView):
-            left, right = self.axis.at(view.start), self.axis.at(view.end)
-            return Rect(left, self.rows[view.id], right - left, ROW)
-        if isinstance(view, AnonVmaView):
-            return Rect(*self.columns[view.id], BOX, self.box_height)
-        if isinstance(view, PageView | ReferenceView):
-            return Rect(*self.cards[view.id], BOX, CARD)
-        if isinstance(view, SlotView):
-            return Rect(*self.slots[view.id], BOX, CARD)
-        return None
 
 
 def layout_of(drawn: Sequence[Scene], axis: Axis) -> Layout:
@@ -149,7 +112,7 @@ def layout_of(drawn: Sequence[Scene], axis: Axis) -> Layout:
     lives = lives_of(drawn)
     first = _first_views(drawn)
     anon_vmas = {each: view for each, view in first.items() if isinstance(view, AnonVmaView)}
-    parents = {each: _parent(view) for each, view in anon_vmas.items()}
+    parents = {each: above(view, anon_vmas) for each, view in anon_vmas.items()}
     column_of = columns({each: lives[each] for each in anon_vmas}, parents)
     left = axis.end + TO_GRID
     cards = _cards(first, lives, column_of)
@@ -163,9 +126,10 @@ def layout_of(drawn: Sequence[Scene], axis: Axis) -> Layout:
     )
     tree = MARGIN + deep * CARDS + CHANNEL
     lines = 3 + max((len(view.counts) for view in anon_vmas.values()), default=0)
+    box_height = lines * LINE + EDGES
     depth = depths(parents)
     step = min(STEP, STEPS / max([1, *depth.values()]))
-    ticks = tree + step * max(depth.values(), default=0) + lines * LINE + 9 + CHANNEL
+    ticks = tree + step * max(depth.values(), default=0) + box_height + CHANNEL
     lane_of, lanes, rows, strangers = _lanes(drawn, first, lives, ticks + TICKS)
     widest = max([0, *column_of.values(), *(column for column, _ in cards.values())])
     return Layout(
@@ -186,7 +150,7 @@ def layout_of(drawn: Sequence[Scene], axis: Axis) -> Layout:
             each: (MARGIN + place % across * COLUMN, MARGIN + place // across * CARDS)
             for each, place in slots.items()
         },
-        lines=lines,
+        box_height=box_height,
         ticks=ticks,
         tree=tree,
         width=left + (widest + 1) * COLUMN,
@@ -200,12 +164,6 @@ def _first_views(drawn: Sequence[Scene]) -> dict[str, View]:
         for each, view in scene.items():
             first.setdefault(each, view)
     return first
-
-
-def _parent(view: AnonVmaView) -> str | None:
-    # Releases without a parent have a root, and those without a root have neither.
-    above = view.root if view.parent is None else view.parent
-    return None if above == view.id else above
 
 
 def _cards(

@@ -133,7 +133,7 @@ def layout_json(layout: Layout) -> Json:
         "height": layout.height,
         "ticks": layout.ticks,
         "tree": layout.tree,
-        "lines": layout.lines,
+        "boxHeight": layout.box_height,
         "axis": layout.axis.stops,
         "shortened": layout.axis.shortened,
         "cell": layout.axis.cell,

@@ -54,7 +54,7 @@ const boxes = (() => {
   function anonVma(view, anonVmaView) {
     const { id } = anonVmaView;
     const [x, y] = view.layout.columns[id];
-    const height = view.layout.lines * LINE + 9;
+    const height = view.layout.boxHeight;
     const isRoot = view.world.hasRoot && anonVmaView.root === id;
     const lines = [
       told(view, id, "refcount ", (each) => each.refcount, "refcount"),
@@ -345,6 +345,5 @@ const boxes = (() => {
     CARD,
     TITLE,
     CELL,
-    LINE,
   };
 })();

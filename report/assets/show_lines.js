@@ -2,12 +2,12 @@
 // What leads from one object to another: links in their rows and columns, parents, page->mapping.
 const lines = (() => {
   const { make, text, badge } = svg;
-  const { BOX, CARD, TITLE, CELL, LINE } = boxes;
+  const { BOX, CARD, TITLE, CELL } = boxes;
   const RADIUS = 9.5;
   const BESIDE = 24; // From one link to another of the same VMA and anon_vma.
 
   const middle = (view, id) => view.layout.columns[id][0] + BOX / 2;
-  const bottom = (view, id) => view.layout.columns[id][1] + view.layout.lines * LINE + 9;
+  const bottom = (view, id) => view.layout.columns[id][1] + view.layout.boxHeight;
   const rowOf = (view, id) => view.layout.rows[id] + TITLE + CELL / 2;
 
   // Every link with where it is and what it is part of.
