@@ -171,6 +171,7 @@ def broken_of(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool
             f"fixed by {each.fix} in {each.fixed_in}"
             for each in law.known
         ),
+        only_if=law.contention.said if law.contention else "",
     )
 
 
