@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -105,6 +106,22 @@ def check_directory(option: str, path: str) -> None:
     """
     if Path(path).exists() and not Path(path).is_dir():
         refuse(f"{option} {printable(path)}: is there and is no directory")
+
+
+def keep_apart(output: str | os.PathLike[str], source: str) -> None:
+    """Refuse to write over the file that is read.
+
+    Args:
+        output: What ``-o`` says.
+        source: Name of the file.
+
+    Raises:
+        UsageError: Both are the same file.
+    """
+    with contextlib.suppress(OSError):
+        if not Path(output).samefile(source):
+            return
+        refuse(f"-o {printable(str(output))}: is {printable(source)} itself; choose another name")
 
 
 @attrs.define(eq=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from campaign.arguments import integer, refuse
+from campaign.arguments import integer, keep_apart, refuse
 from campaign.errors import CLEAN
 from campaign.export import FORMS, export
 from campaign.export_graph import States
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if (args.step is not None or args.every) and not form.has_states:
         states = ", ".join(name for name, each in FORMS.items() if each.has_states)
         refuse(f"--step and --all go with --as {states}, not with {args.form}")
+    if args.file is not None:
+        keep_apart(args.file, args.trace)
     on = None if args.on is None else kernel_named(args.on)
     text = export(args.trace, form, on, States(args.step, every=args.every))
     if args.file is None:

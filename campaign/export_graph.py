@@ -82,7 +82,7 @@ def _frames(trace: Trace, kernel: Kernel, shown: States) -> Iterator[Frame]:
         refuse(f"--step {step}: {_there_are(len(trace.ops))}")
     law = trace.finding.law if trace.finding else ""
     last = None
-    for told in story(kernel, trace.ops, law=law):
+    for told in story(kernel, trace.ops, law=law, is_compared=False):
         last = told.frame
         if every or last.step == step:
             yield last

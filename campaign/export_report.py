@@ -74,6 +74,8 @@ def _facts(trace: Trace, kernel: Kernel, finding: RecordedFinding | None) -> Ite
         yield Fact("replayed", _replayed(trace, kernel, finding))
         for defect_id in finding.defects:
             yield Fact("known as", _defect(defect_id))
+    if trace.finding is not None and (finding is None or finding.bucket != trace.finding.bucket):
+        yield Fact("recorded", _recorded(trace, trace.finding))
     if trace.note:
         yield Fact("note", trace.note)
     yield Fact("found by", _origin(trace))
@@ -84,6 +86,11 @@ def _replayed(trace: Trace, kernel: Kernel, finding: RecordedFinding) -> str:
     if replayed.outcome is Outcome.FINDING:
         return "the same is found again"
     return f"NOT found again: {replayed.outcome.value}, {detail(replayed, finding)}"
+
+
+def _recorded(trace: Trace, found: RecordedFinding) -> str:
+    only = f"; only if {found.contention.said}" if found.contention else ""
+    return f"on {trace.kernel}: {found.bucket} at ops[{found.step}]: {found.message}{only}"
 
 
 def _defect(defect_id: str) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from campaign.run_result import FoundBucket, Run, Trouble
+from campaign.subject_names import is_tree
 from report.campaign_data import FindingEntry, Link, TroubleRow
+from strategies.contention import Contention
 from strategies.trace import TraceError, op_from_json, printable
 
 
@@ -25,6 +27,7 @@ def finding_entry(run: Run, bucket: FoundBucket, record: Path, output: Path) -> 
         statement=law.statement,
         message=law.message,
         known=law.known,
+        only_if=_only_if(law.contention),
         is_remark=bucket.remark,
         case=bucket.case,
         cases=bucket.count,
@@ -35,7 +38,7 @@ def finding_entry(run: Run, bucket: FoundBucket, record: Path, output: Path) -> 
         steps=_steps(bucket),
         trace=_link(bucket.file, file, output),
         page=_link(str(page), page, output) if page is not None and page.is_file() else None,
-        show=_command(file, "show", "-o", page),
+        show=_command(file, "show", *_on_a_tree(bucket), "-o", page),
         replay=_command(file, "replay", "--on", bucket.replay_on or run.started.kernel),
     )
 
@@ -68,11 +71,22 @@ def _link(name: str | None, file: Path | None, output: Path) -> Link | None:
     return Link(printable(str(file)), "./" + quote(os.fsencode(target)))
 
 
-def _command(file: Path | None, command: str, option: str, value: Path | str | None) -> str:
+def _only_if(contention: str) -> str:
+    # What this version does not know is shown by its name.
+    known = {each.value: each.said for each in Contention if each}
+    return known.get(contention, contention)
+
+
+def _on_a_tree(bucket: FoundBucket) -> tuple[str, ...]:
+    # A trace names its model kernel itself; where a source tree lies it cannot know.
+    return ("--on", bucket.replay_on) if is_tree(bucket.replay_on) else ()
+
+
+def _command(file: Path | None, command: str, *options: Path | str | None) -> str:
     if file is None:
         return ""
-    words = ["anonvma", command, printable(str(file)), option, printable(str(value))]
-    return shlex.join(words)
+    words = (command, str(file), *map(str, options))
+    return shlex.join(["anonvma", *map(printable, words)])
 
 
 def _steps(bucket: FoundBucket) -> tuple[str, ...]:

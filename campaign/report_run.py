@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from campaign.arguments import refuse
+from campaign.arguments import keep_apart, refuse
 from campaign.errors import CLEAN
 from campaign.law_costs import law_costs
 from campaign.report_compare import compared
@@ -30,6 +30,8 @@ def run_report(args: argparse.Namespace) -> int:
     output = _output(args.output)
     path, run = _read(args.run_file)
     earlier = None if args.compare is None else _read(args.compare)
+    for read in (path, *(() if earlier is None else earlier[:1])):
+        keep_apart(output, str(read))
     comparison = None if earlier is None else compared(run, earlier[1], earlier[0])
     report = report_of(
         run,

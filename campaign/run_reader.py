@@ -238,6 +238,7 @@ def _law(fields: Fields) -> Law:
         op=fields.text("op", ""),
         message=fields.text("message", ""),
         known=tuple(known[:_MOST_NAMES]),
+        contention=fields.text("contention", ""),
     )
 
 

@@ -55,6 +55,7 @@ class Law:
     op: str
     message: str
     known: tuple[str, ...]
+    contention: str = ""
 
 
 @attrs.define

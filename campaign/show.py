@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from campaign.arguments import keep_apart
 from campaign.errors import CLEAN, UnavailableError, UsageError
 from campaign.observe import missing_ops
 from campaign.replay import add_build, subject_of
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     names = _names(args.on)
     trace = load(args.trace)
     output = Path(f"{Path(args.trace).stem}.html" if args.output is None else args.output)
+    keep_apart(output, args.trace)
     shown = histories(trace, _tellers(trace, names, where, args))
     about = About(
         title=Path(args.trace).stem,
@@ -87,9 +89,10 @@ def _recorded_elsewhere(trace: Trace, shown: Sequence[History]) -> str:
     laws = [broken.law for each in shown for broken in each.frames[-1].broken]
     if trace.finding.law in laws:
         return ""
-    return (
+    said = (
         f"{trace.finding.law}, ops[{trace.finding.step}], {trace.kernel}: {trace.finding.message}"
     )
+    return f"{said}; only if {trace.contention.said}" if trace.contention else said
 
 
 def _names(names: Sequence[str]) -> list[str]:

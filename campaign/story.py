@@ -168,6 +168,7 @@ def broken_of(kernel: Kernel, finding: Finding, scene: Scene, *, is_remark: bool
         addresses=addresses_in(law.message),
         is_remark=is_remark,
         known=tuple(map(str, law.known)),
+        only_if=law.contention.said if law.contention else "",
     )
 
 

@@ -55,7 +55,7 @@ def kernel_named(name: str | None) -> Kernel:
     if is_tree(name):
         msg = (
             f"{printable(name)} cannot run here: this needs a model kernel, such as {NEWEST.name} "
-            "(fuzz, replay, shrink, matrix and check take a source tree)"
+            "(fuzz, replay, show, shrink, matrix, check and power take a source tree)"
         )
         raise UnavailableError(msg)
     for prefix, reason in _ELSEWHERE.items():

@@ -128,6 +128,7 @@ class FindingEntry:
         statement: The law that is broken.
         message: How it is broken.
         known: Historical bugs that explain it.
+        only_if: What has to go on meanwhile for it to be found; empty if nothing has to.
         is_remark: Whether it fails nothing.
         case: First case with it.
         cases: How many cases have it; None if that is not known.
@@ -146,6 +147,7 @@ class FindingEntry:
     statement: str
     message: str
     known: Sequence[str]
+    only_if: str
     is_remark: bool
     case: int
     cases: int | None

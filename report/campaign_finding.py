@@ -47,6 +47,8 @@ def _finding(entry: FindingEntry) -> Iterator[str]:
 def _details(entry: FindingEntry) -> Iterator[tuple[str, str]]:
     yield "law", element("span", f"{entry.statement} ({entry.kind})" if entry.statement else "?")
     yield "broken", element("span", entry.message)
+    if entry.only_if:
+        yield "only-if", element("span", entry.only_if)
     for known in entry.known:
         yield "known-as", element("span", known)
     case = f"{entry.case:,}"

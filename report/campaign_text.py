@@ -12,13 +12,13 @@ CAMPAIGN_TEXT: Texts = {
     "outcome": ("Outcome", "结果"),
     "outcome-clean": (
         "Clean: no law was broken and every required goal was reached.",
-        "通过：没有违反任何定律，所有必达目标均已到达。",
+        "通过：没有违反任何规则，所有必达目标均已到达。",
     ),
     "outcome-remarks": (
         "Clean but for documented laws, which fail nothing; every required goal was reached.",
-        "通过（仅违反了“文档定律”，不算失败）；所有必达目标均已到达。",
+        "通过（仅违反了“文档规则”，不算失败）；所有必达目标均已到达。",
     ),
-    "outcome-found": ("Finding: a law was broken.", "有发现：违反了定律。"),
+    "outcome-found": ("Finding: a law was broken.", "有发现：违反了规则。"),
     "outcome-unproved": (
         "Nothing proved: a required goal was not reached.",
         "未证明任何结论：有必达目标没有到达。",
@@ -73,7 +73,7 @@ CAMPAIGN_TEXT: Texts = {
     "took": ("Took", "用时"),
     "cases": ("Cases", "用例"),
     "steps": ("Operations executed", "执行的操作"),
-    "checked": ("Operations after which the laws were checked", "检查过定律的操作"),
+    "checked": ("Operations after which the laws were checked", "检查过规则的操作"),
     "effective": ("Operations that did something", "有实际效果的操作"),
     "cpu": ("CPU seconds", "CPU 秒"),
     "rate": ("Operations per CPU second", "每 CPU 秒操作数"),
@@ -167,14 +167,15 @@ CAMPAIGN_TEXT: Texts = {
     ),
     # Findings.
     "findings": ("Findings", "发现"),
-    "remarks": ("Documented laws found untrue", "不成立的文档定律"),
+    "remarks": ("Documented laws found untrue", "不成立的文档规则"),
     "remarks-about": (
         "They contradict the kernel's own comments and fail a campaign with --strict only.",
         "它们与内核自身的注释矛盾，仅在 --strict 时算失败。",
     ),
-    "no-findings": ("No law was broken.", "没有违反任何定律。"),
-    "law": ("Law", "定律"),
+    "no-findings": ("No law was broken.", "没有违反任何规则。"),
+    "law": ("Law", "规则"),
     "broken": ("How it is broken", "违反方式"),
+    "only-if": ("Only if", "前提"),
     "known-as": ("Known as", "已知为"),
     "first-seen": ("First in case {0}", "首见于用例 {0}"),
     "seen-in": ("first in case {0}, {1} cases in all", "首见于用例 {0}，共 {1} 个用例"),
@@ -196,7 +197,7 @@ CAMPAIGN_TEXT: Texts = {
     "lost": ("Lost: a worker died of the case or did not come back", "丢失：工作进程死亡或无响应"),
     "faults": ("Faults of anonvma itself", "anonvma 自身的故障"),
     # Laws.
-    "laws": ("What each law costs", "各定律的开销"),
+    "laws": ("What each law costs", "各规则的开销"),
     "laws-about": (
         (
             "Measured when this page was made, on {0} random cases of this run: after each of "
@@ -205,12 +206,12 @@ CAMPAIGN_TEXT: Texts = {
             "of the laws without it. Laws that are noticed while an operation runs have no row."
         ),
         (
-            "在生成本页时测得：取本次运行的 {0} 个随机用例，在 {1} 个操作之后逐一检查每条定律并"
+            "在生成本页时测得：取本次运行的 {0} 个随机用例，在 {1} 个操作之后逐一检查每条规则并"
             "计其 CPU 时间。实际运行时先用一遍快速筛查，只有被拦下时才逐条检查；此处占比不含筛"
-            "查。在操作执行中被发现的定律不在表中。"
+            "查。在操作执行中被发现的规则不在表中。"
         ),
     ),
-    "laws-caption": ("CPU time of the laws, most expensive first", "各定律的 CPU 时间，由高到低"),
+    "laws-caption": ("CPU time of the laws, most expensive first", "各规则的 CPU 时间，由高到低"),
     "bar": ("As a bar", "图示"),
     "law-says": ("What it says", "内容"),
     "law-time": ("Microseconds a check", "每次检查微秒数"),

@@ -32,6 +32,8 @@ def _broken(frame: Frame) -> Iterator[str]:
     for broken in frame.broken:
         yield f"✗ {broken.law}: {broken.statement}"
         yield f"✗ {broken.message}"
+        if broken.only_if:
+            yield f"only if {broken.only_if}"
         yield from (f"known: {known}" for known in broken.known)
 
 

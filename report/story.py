@@ -43,6 +43,7 @@ class Broken:
         addresses: Page numbers that it names.
         is_remark: Whether the law only says what the kernel's comments say.
         known: Historical bugs that explain it, a line each.
+        only_if: What has to go on meanwhile for it to be found; empty if nothing has to.
     """
 
     law: str
@@ -54,6 +55,7 @@ class Broken:
     fields: tuple[str, ...]
     is_remark: bool = False
     known: tuple[str, ...] = ()
+    only_if: str = ""
     processes: tuple[str, ...] = ()
     addresses: tuple[int, ...] = ()
 

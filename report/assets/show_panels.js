@@ -86,6 +86,7 @@ const panels = (() => {
       ),
       h("p.message", {}, ...linked(broken.message, view)),
       contradiction(view, broken),
+      ...(broken.only_if ? [h("p.only-if", {}, page.say("only-if", broken.only_if))] : []),
       ...broken.known.map((each) => h("p.known", {}, page.say("known-as", each))),
     );
   }

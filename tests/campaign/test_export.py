@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from campaign.cli import main
 from campaign.execute import find
 from campaign.store import recorded, save_trace
 from model.kernels import KERNELS
+from strategies.contention import Contention
 from strategies.mix import generate
 from strategies.ops import exit_, fork, mmap, write
 from strategies.trace import RecordedFinding, Trace
@@ -199,6 +201,29 @@ def test_a_report_says_if_nothing_is_found_any_more(capsys, tmp_path):
     _, text, _ = run(capsys, path, "--as", "markdown")
     assert "| replayed | NOT found again: CLEAN, 7 operations, every law holds |" in text
     assert "| known as | B99 |" in text
+
+
+def test_a_report_on_another_kernel_says_what_is_recorded(capsys, tmp_path):
+    """What the trace says was found, and under what contention, is not lost where it is not."""
+    found = attrs.evolve(DOUBLE.finding, contention=Contention.RACE)
+    path = save_trace(tmp_path, attrs.evolve(DOUBLE, finding=found), "raced")
+    _, shown, _ = run(capsys, path, "--as", "markdown", "--on", "v6.1")
+    assert "every law holds" in shown.splitlines()[0]
+    (line,) = (line for line in shown.splitlines() if line.startswith("| recorded |"))
+    assert "on v5.18: reuse-free/in-use/fork" in line
+    assert f"only if {Contention.RACE.said}" in line
+
+
+@pytest.mark.parametrize("form", ["json", "c"])
+def test_a_trace_is_not_written_over(capsys, tmp_path, double, form):
+    """An export over its own trace, by whatever name, is refused, and the trace stays."""
+    before = double.read_bytes()
+    (tmp_path / "link").symlink_to(double)
+    for file in (double, tmp_path / "link"):
+        code, out, err = run(capsys, double, "--as", form, "-o", file)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+        assert double.read_bytes() == before
 
 
 def test_a_report_without_a_finding(capsys, tmp_path):

@@ -14,6 +14,7 @@ from invariants import laws_for
 from model.kernels import KERNELS
 from report.campaign_data import FigureRow, LawCosts, Link
 from report.heat_map import Mark
+from strategies.contention import Contention
 from strategies.trace import tool
 from tests.campaign.runs import NASTY, events, moments, nasty_events, printed, recorded
 from tests.campaign.test_events import FINISHED, FOUND, GOAL, SHRUNK, STARTED
@@ -164,6 +165,18 @@ class TestLinks:
         for name in ("a.json", "a.html"):
             (tmp_path / "kept here" / name).write_text("")
         assert self.finding(tmp_path).page.href == "./kept%20here/a.html"
+
+    def test_a_finding_in_a_tree(self, tmp_path):
+        """The command for its page names the tree; what has to go on meanwhile is said in words."""
+        finding = attrs.evolve(FOUND.finding, contention=Contention.TRYLOCK)
+        shrunk = attrs.evolve(SHRUNK, finding=finding, replay_on="tree:linux", file="a.json")
+        path = recorded(tmp_path, [STARTED, FOUND, shrunk])
+        (tmp_path / "a.json").write_text("{}")
+        (entry,) = data_of(path).findings
+        assert entry.only_if == Contention.TRYLOCK.said
+        assert entry.show == f"anonvma show {tmp_path}/a.json --on tree:linux -o {tmp_path}/a.html"
+        path.write_text(path.read_text().replace('"trylock"', '"lightning"'))
+        assert data_of(path).findings[0].only_if == "lightning"
 
     def test_a_trace_that_is_gone(self, tmp_path):
         """A trace that is nowhere is named and not linked, and no command is told about it."""

@@ -78,6 +78,19 @@ def test_a_replay_races_again(found, racy, capsys):
     assert out.endswith("      fault(mm 0, vma 0) -> 0\n")
 
 
+def test_pages_say_what_it_takes(found, racy, tmp_path):
+    """The step-through page and the page of the run name the race, and the latter the tree."""
+    short, page = found[0], tmp_path / "page.html"
+    assert main(["show", str(short), "--on", racy, "-o", str(page)]) == 0
+    assert f'"only_if":"{Contention.RACE.said}"' in page.read_text()
+    assert f"only if {Contention.RACE.said}" in page.read_text()
+    assert main(["show", str(short), "--on", "v6.12", "-o", str(page)]) == 0
+    assert f"; only if {Contention.RACE.said}" in page.read_text()
+    assert main(["report", str(short.parent), "-o", str(page)]) == 0
+    assert f"<span>{Contention.RACE.said}</span>" in page.read_text()
+    assert f"anonvma show {short} --on {racy} -o " in page.read_text()
+
+
 def test_without_the_race_nothing_is_found(found, racy, tmp_path, capsys):
     """The same operations, recorded as found in calm, find nothing."""
     trace = load(found[0])
