@@ -108,6 +108,20 @@ def check_directory(option: str, path: str) -> None:
         refuse(f"{option} {printable(path)}: is there and is no directory")
 
 
+def file_to_write(option: str, text: str) -> Path:
+    """Return the file that an option names, before the work begins whose result it is for.
+
+    Raises:
+        UsageError: It is a directory, or in none.
+    """
+    path = Path(text)
+    if path.is_dir():
+        refuse(f"{option} {printable(text)}: is a directory")
+    if not path.parent.is_dir():
+        refuse(f"{option} {printable(text)}: there is no such directory")
+    return path
+
+
 def keep_apart(output: str | os.PathLike[str], source: str) -> None:
     """Refuse to write over the file that is read.
 

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from campaign.arguments import Interrupt, default_jobs, integer, refuse, seed
+from campaign.arguments import Interrupt, default_jobs, file_to_write, integer, refuse, seed
 from campaign.coverage import (
     DEFAULT_CASES,
     DEFAULT_EXPLORATIONS,
@@ -42,7 +42,7 @@ def run_coverage(args: argparse.Namespace) -> int:
     cases = CoverageCases(kernel_named(args.subject), _seed(args.seed), engine, DEFAULT_STEPS)
     number, least = _number_of_cases(args.cases, engine), _at_least(args.at_least)
     jobs = args.jobs or default_jobs()
-    picture = None if args.svg is None else _picture_file(args.svg)
+    picture = None if args.svg is None else file_to_write("--svg", args.svg)
     tally, lost = CoverageTally(cases.kernel), 0
     with Interrupt() as interrupted:
         supervisor: Supervisor[Covered] = Supervisor(
@@ -100,15 +100,6 @@ def _at_least(text: str | None) -> float:
     if not 0 <= percent <= _PERCENT:
         refuse(f"--at-least {printable(text)}: give a percentage from 0 to 100")
     return percent
-
-
-def _picture_file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir():
-        refuse(f"--svg {printable(text)}: is a directory")
-    if not path.parent.is_dir():
-        refuse(f"--svg {printable(text)}: there is no such directory")
-    return path
 
 
 def _show(args: argparse.Namespace, coverage: Coverage) -> None:

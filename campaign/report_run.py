@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from campaign.arguments import keep_apart, refuse
+from campaign.arguments import file_to_write, keep_apart, refuse
 from campaign.errors import CLEAN
 from campaign.law_costs import law_costs
 from campaign.report_compare import compared
@@ -27,7 +27,7 @@ def run_report(args: argparse.Namespace) -> int:
         UsageError: A run cannot be read, or the page has no place.
         StoreError: The page cannot be written.
     """
-    output = _output(args.output)
+    output = file_to_write("-o", args.output)
     path, run = _read(args.run_file)
     earlier = None if args.compare is None else _read(args.compare)
     for read in (path, *(() if earlier is None else earlier[:1])):
@@ -44,15 +44,6 @@ def run_report(args: argparse.Namespace) -> int:
     write_atomic(output, campaign_page(report))
     sys.stdout.write(f"{printable(args.output)}: {_summary(run)}\n")
     return CLEAN
-
-
-def _output(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir():
-        refuse(f"-o {printable(text)}: is a directory")
-    if not path.parent.is_dir():
-        refuse(f"-o {printable(text)}: there is no such directory")
-    return path
 
 
 def _read(name: str) -> tuple[Path, Run]:
