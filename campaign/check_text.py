@@ -17,7 +17,7 @@ from campaign.check_events import (
 from campaign.errors import CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import CampaignStarted, Event, Progress
 from campaign.terminal import PLAIN_SECONDS, progress_line
-from campaign.words import duration
+from campaign.words import count, duration
 from report.results import Outcome
 from strategies.trace import one_line, printable
 
@@ -66,7 +66,7 @@ def lines_of(event: Event) -> list[str]:
     """Return what people are told about an event; nothing for most."""
     match event:
         case CheckStarted():
-            workers = "1 worker" if event.jobs == 1 else f"{event.jobs} workers"
+            workers = count(event.jobs, "worker")
             sections = ", ".join(event.sections)
             length = duration(event.seconds)
             return [f"check     {sections}; at most {length}, seed {event.seed}, {workers}"]
@@ -103,7 +103,7 @@ def _section(event: SectionFinished) -> list[str]:
         (event.unproved, "unproved"),
         (event.faults, "faults"),
     )
-    shown = ", ".join(f"{count} {word}" for count, word in counts if count) or "nothing to do"
+    shown = ", ".join(f"{number} {word}" for number, word in counts if number) or "nothing to do"
     is_good = not event.failed and not event.unproved and not event.faults
     lines = [f"          {note}" for note in event.notes]
     return [
@@ -119,7 +119,7 @@ def _summary(event: CheckFinished) -> list[str]:
         (event.unproved, "unproved"),
         (event.passed, "passed"),
     )
-    shown = ", ".join(f"{count} {word}" for count, word in counts if count) or "no results"
+    shown = ", ".join(f"{number} {word}" for number, word in counts if number) or "no results"
     lines = [f"result    {_RESULTS[event.exit_code]}: {shown}, in {duration(event.elapsed)}"]
     if event.skipped:
         lines.append(f"skipped   {', '.join(event.skipped)}")

@@ -10,6 +10,7 @@ from campaign.coverage_result import Cell, Coverage, Status
 from campaign.coverage_rows import ROWS
 from campaign.coverage_shapes import SHAPES, Shape
 from campaign.text_table import Row, table
+from campaign.words import count
 
 _TENS = 9.95
 """Below it, a number is written with one decimal place."""
@@ -19,15 +20,15 @@ _UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _SIGNS = {Status.HOLE: "HOLE", Status.IMPOSSIBLE: "-", Status.MOOT: ""}
 
 
-def short(count: int) -> str:
+def short(number: int) -> str:
     """Return a count in at most four characters: 999, 1.2k, 34k, 1.2M."""
     for unit, sign in _UNITS:
         # 999.6k would be written as 1000k.
-        if count >= unit * 0.9995:
-            value = count / unit
+        if number >= unit * 0.9995:
+            value = number / unit
             few = value < _TENS
             return f"{value:.1f}{sign}" if few else f"{value:.0f}{sign}"
-    return str(count)
+    return str(number)
 
 
 def text_of(cell: Cell) -> str:
@@ -43,13 +44,9 @@ def summary(coverage: Coverage) -> str:
     holes = len(coverage.with_status(Status.HOLE))
     return (
         f"{coverage.kernel.name}: {coverage.percent:.1f} % of {met + holes} cells met, "
-        f"{_count(holes, 'hole')}; {_count(coverage.cases, 'case')} ({coverage.engine}, seed "
-        f"{coverage.seed}), {_count(coverage.executed, 'operation')}"
+        f"{count(holes, 'hole')}; {count(coverage.cases, 'case')} ({coverage.engine}, seed "
+        f"{coverage.seed}), {count(coverage.executed, 'operation')}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def hole_rows(coverage: Coverage) -> list[Row]:
@@ -101,7 +98,7 @@ def _broken(coverage: Coverage) -> str:
     if not coverage.broken:
         return ""
     return (
-        f"{_count(coverage.broken, 'case')} broke a law, and what follows is not counted: "
+        f"{count(coverage.broken, 'case')} broke a law, and what follows is not counted: "
         f"anonvma fuzz {coverage.kernel.name}"
     )
 

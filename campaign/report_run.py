@@ -16,6 +16,7 @@ from campaign.run_fields import RunError
 from campaign.run_read import choose, read_run
 from campaign.run_result import Run
 from campaign.store import write_atomic
+from campaign.words import count
 from report.campaign_page import campaign_page
 from strategies.trace import printable
 
@@ -61,6 +62,6 @@ def _read(name: str) -> tuple[Path, Run]:
 def _summary(run: Run) -> str:
     last = run.last
     broken = sum(1 for bucket in run.buckets if not bucket.remark)
-    findings = "1 finding" if broken == 1 else f"{broken:,} findings"
+    cases, findings = count(last.cases, "case"), count(broken, "finding")
     cut = "" if run.finished else "; the record breaks off"
-    return f"{printable(run.started.kernel)}, {last.cases:,} cases, {findings}{cut}"
+    return f"{printable(run.started.kernel)}, {cases}, {findings}{cut}"

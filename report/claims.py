@@ -25,6 +25,7 @@ from report.scene import (
     View,
     VmaView,
 )
+from report.scene_text import span
 from strategies.ops import OpKind
 
 _Teller = Callable[[Any, Any], Iterator[str]]
@@ -67,7 +68,7 @@ class Namer:
         if view.id in self.known:
             return f"{view.id} ({view.process})"
         self.known.add(view.id)
-        return f"{view.id} ({view.process} [{view.start},{view.end}))"
+        return f"{view.id} ({view.process} {span(view)})"
 
 
 @attrs.frozen
