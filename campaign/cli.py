@@ -65,7 +65,8 @@ _COMMANDS = (
 
 _EPILOG = """\
 SUBJECT is a model kernel (anonvma list kernels; the newest by default), with defects put back
-in if wanted: v6.12+B16.
+in if wanted: v6.12+B16. fuzz, replay, show, shrink, matrix, check and power also take a source
+tree, tree:PATH.
 
 exit codes: 0 nothing found, 1 a finding, 2 bad usage or bad input, 3 nothing proved,
 70 a fault in anonvma itself, 130 interrupted.

@@ -91,13 +91,17 @@ const boxes = (() => {
 
   function card(view, id, right, lines) {
     const [x, y] = view.layout.cards[id] || view.layout.slots[id];
+    const said = view.isGhost(id) ? page.say("freed") : right;
     return thing(
       view,
       id,
       { x, y, width: BOX, inset: 14 },
       frame(x, y, BOX, CARD),
-      text(x + 9, y + 14, id, { class: "strong", room: BOX - 60 }),
-      text(x + BOX - 9, y + 14, view.isGhost(id) ? page.say("freed") : right, {
+      text(x + 9, y + 14, id, {
+        class: "strong",
+        room: Math.min(BOX - 60, BOX - 23 - widthOf(said, 10)),
+      }),
+      text(x + BOX - 9, y + 14, said, {
         size: 10,
         class: "faint",
         "text-anchor": "end",

@@ -4,12 +4,16 @@
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from campaign.store import save_trace
+from strategies.ops import exit_, fork, mmap, write
+from strategies.trace import Trace
 from tests.browser import press
 from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     DOUBLE_REUSE,
     TRACES,
     click,
     fragment,
+    ids,
     make_pages,
     open_shown,
     text_of,
@@ -26,6 +30,18 @@ TEXTS = (
     "--link",
     "--good",
 )
+
+COLLISIONS = """
+  const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
+    const box = each.getBoundingClientRect();
+    return {text: each.textContent, left: box.left + 1, right: box.right - 1,
+            top: box.top + 2.5, bottom: box.bottom - 2.5};
+  }).filter((box) => box.text && box.bottom > box.top);
+  const within = (a, b, from, to) => a[from] < b[to] && b[from] < a[to];
+  const meet = (a, b) => within(a, b, "left", "right") && within(a, b, "top", "bottom");
+  return boxes.flatMap((a, at) => boxes.slice(at + 1).filter((b) => meet(a, b))
+    .map((b) => `${a.text} | ${b.text}`));
+"""
 
 
 def open_page_without_script(browser, path):
@@ -121,20 +137,23 @@ class TestReading:
     def test_no_text_runs_into_another(self, shown, name):
         """In no step of a trace do two texts of the picture share any room."""
         browser = shown(TRACES / f"{name}.json", fragment="#step=start")
-        script = """
-          const boxes = [...document.querySelectorAll(".picture text")].map((each) => {
-            const box = each.getBoundingClientRect();
-            return {text: each.textContent, left: box.left + 1, right: box.right - 1,
-                    top: box.top + 2.5, bottom: box.bottom - 2.5};
-          }).filter((box) => box.text && box.bottom > box.top);
-          const within = (a, b, from, to) => a[from] < b[to] && b[from] < a[to];
-          const meet = (a, b) => within(a, b, "left", "right") && within(a, b, "top", "bottom");
-          return boxes.flatMap((a, at) => boxes.slice(at + 1).filter((b) => meet(a, b))
-            .map((b) => `${a.text} | ${b.text}`));
-        """
         for _ in range(8):
-            assert browser.execute_script(script) == []
+            assert browser.execute_script(COLLISIONS) == []
             press(browser, Keys.ARROW_RIGHT)
+
+    def test_long_numbers_keep_to_their_places(self, shown, tmp_path):
+        """Nor do they where a long history has made the numbers of objects long."""
+        ops = [mmap("p0", page, 1, "rw-") for page in range(0, 12, 2)]
+        ops += [write("p0", page) for page in range(0, 12, 2)]
+        for child in range(420):
+            ops += [fork("p0", f"c{child}"), exit_(f"c{child}")]
+        ops += [fork("p0", "p1"), write("p0", 0), write("p1", 2)]
+        trace = save_trace(tmp_path, Trace("v6.12", tuple(ops)))
+        browser = shown(trace, width=3000, height=2000)
+        made = ids(browser, ".picture .page.is-new")
+        assert made
+        assert min(int(each.removeprefix("page#")) for each in made) > 9_999
+        assert browser.execute_script(COLLISIONS) == []
 
     def test_a_window_of_usual_size_is_enough(self, shown):
         """At 1280 by 800 the CVE's picture and finding are seen without scrolling."""
