@@ -22,6 +22,9 @@ from report.story import Frame
 MOST_BYTES = 4_000_000
 """What the steps of a page may take up; the whole page stays below 5 MB."""
 
+MOST_TEXT = 400_000
+"""What the steps may take up once more, as text for whoever has no JavaScript, in bytes."""
+
 _SCRIPTS = (
     "show_theme",
     "show_history",
@@ -201,7 +204,8 @@ def _note(key: str, *args: object) -> str:
 
 
 def _without_script(histories: Sequence[History]) -> str:
-    told = [steps_html(history.name, history.base, history.frames) for history in histories]
+    room = MOST_TEXT // len(histories)
+    told = [steps_html(each.name, each.base, each.frames, room) for each in histories]
     hidden = "<style>#show{display:none}</style>"
     said = WORDS.said("p", "without-script")
     return f"<noscript>{hidden}{said}{''.join(told)}</noscript>"

@@ -15,17 +15,31 @@ MOST_STEPS = 200
 """So many steps are told; those before the finding are the ones to keep."""
 
 
-def steps_html(name: str, base: Scene, frames: Sequence[Frame]) -> str:
-    """Return one world's steps as headings and lists."""
-    first = max(0, len(frames) - MOST_STEPS)
-    before = frames[first - 1].scene if first else base
-    parts = [element("h2", name)]
-    for frame in frames[first:]:
-        parts.append(element("h3", frame.headline("→")))
-        lines = [*_changes(before, frame), *_broken(frame)]
-        parts.append(f"<ul>{''.join(element('li', line) for line in lines)}</ul>" if lines else "")
-        before = frame.scene
-    return "\n".join(filter(None, parts))
+def steps_html(name: str, base: Scene, frames: Sequence[Frame], room: int) -> str:
+    """Return one world's steps as headings and lists.
+
+    Args:
+        name: Of the world.
+        base: What there was before the first frame.
+        frames: Its steps.
+        room: How many bytes they may take up; the first ones are left out, which is said.
+    """
+    told: list[str] = []
+    for at in reversed(range(len(frames))):
+        before = frames[at - 1].scene if at else base
+        text = _step_html(before, frames[at])
+        room -= len(text.encode())
+        if room < 0 or len(told) == MOST_STEPS:
+            told.append(element("p", f"Left out: the {at + 1} steps before."))
+            break
+        told.append(text)
+    return "\n".join([element("h2", name), *reversed(told)])
+
+
+def _step_html(before: Scene, frame: Frame) -> str:
+    lines = [*_changes(before, frame), *_broken(frame)]
+    items = "".join(element("li", line) for line in lines)
+    return element("h3", frame.headline("→")) + (f"<ul>{items}</ul>" if items else "")
 
 
 def _broken(frame: Frame) -> Iterator[str]:

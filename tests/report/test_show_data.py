@@ -11,6 +11,7 @@ from report.show_compare import Sides
 from report.show_data import Texts, calls_json, delta, frame_json, scene_json
 from report.show_limits import MOST, crowd_of
 from report.show_page import MOST_BYTES, About, History, show_page
+from report.show_steps import steps_html
 from report.show_text import SHOW_TEXT
 from strategies.ops import exit_, fork, mmap, write
 from tests.report.told import committed, frames_of, generated
@@ -191,6 +192,18 @@ class TestPage:
         assert "ops[6] p4 = fork(p3) → 0" in steps
         assert "Δ anon_vma#12 degree 1 → 2" in steps
         assert "✗ fork gave anon_vma#12 to vma#18 (p4) while vma#9 (p2)" in steps
+
+    def test_the_text_of_steps_is_bounded(self):
+        """Of more text than there is room for, the last steps are kept, and it says so."""
+        frames = committed("double-reuse")
+        whole = steps_html("v5.18", {}, frames, 1_000_000)
+        assert "Left out" not in whole
+        short = steps_html("v5.18", {}, frames, 2_000)
+        kept = short.count("<h3>")
+        assert 0 < kept < len(frames)
+        assert f"<p>Left out: the {len(frames) - kept} steps before.</p>" in short
+        assert short.endswith(whole.rpartition("<h3>")[2])
+        assert len(short.encode()) < 2_100
 
 
 def test_chinese_and_english_have_the_same_blanks():
