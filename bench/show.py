@@ -19,7 +19,7 @@ from typing import Any
 
 from campaign.show_histories import histories, teller_of
 from model.kernels import NEWEST
-from report.show_page import About, show_page
+from report.show.page import About, show_page
 from strategies.mix import generate
 from strategies.trace import Trace
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from campaign.story import story
 from model.kernels import Kernel
-from report.argument import argument
-from report.deeds import deeds_of
+from report.steps.argument import argument
+from report.steps.deeds import deeds_of
 from strategies.ops import Op
 
 

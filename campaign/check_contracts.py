@@ -32,7 +32,7 @@ from model.errors import ModelViolation
 from model.kernels import RELEASES, Kernel
 from model.structs import ENOMEM, AnonVmaChain, VmAreaStruct, World
 from model.traits import ForkOrder
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.mix import generate
 from strategies.ops import Op
 

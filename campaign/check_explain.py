@@ -22,7 +22,7 @@ from campaign.workers import LostCase, Supervisor
 from invariants import LAWS, Checker
 from model.errors import ModelViolation
 from model.kernels import Kernel
-from report.results import Place
+from report.check.results import Place
 from report.scene import Names
 from report.world_text import world_lines
 from strategies.ops import Op

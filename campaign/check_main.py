@@ -32,8 +32,8 @@ from campaign.check_text import PlainCheck
 from campaign.check_traces import Traces, committed
 from campaign.json_lines import Consumer, JsonLines
 from campaign.subject_names import is_tree, kernel_named
-from report.annotations import annotation_lines
-from report.results import Result
+from report.check.annotations import annotation_lines
+from report.check.results import Result
 from strategies.trace import printable, tool
 
 

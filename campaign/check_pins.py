@@ -13,7 +13,7 @@ from itertools import zip_longest
 import attrs
 
 from campaign.check_section import Broken, Context, Verdict, case_by_case, faulted, text_of
-from report.results import Outcome
+from report.check.results import Outcome
 
 Recount = Callable[["Pin"], tuple[int, ...]]
 """Explores the scope of a pin again; must be picklable, and makes no processes of its own."""

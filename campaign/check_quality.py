@@ -17,7 +17,7 @@ from campaign.check_section import Broken, Context, Verdict, case_by_case, fault
 from campaign.execute import Finding, execute, find
 from campaign.shrink import shrink
 from campaign.subject_names import kernel_named
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.mix import generate
 from strategies.ops import Op
 

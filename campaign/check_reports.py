@@ -10,9 +10,9 @@ from typing import NoReturn
 from campaign.check_run import rules
 from campaign.errors import UsageError
 from campaign.store import write_atomic
-from report.junit import junit_xml
-from report.results import Result
-from report.sarif import sarif_text
+from report.check.junit import junit_xml
+from report.check.results import Result
+from report.check.sarif import sarif_text
 from strategies.trace import printable, tool
 
 _WRITERS: dict[str, Callable[[Sequence[Result]], str]] = {

@@ -18,7 +18,7 @@ from campaign.check_explain import Explanation, explain, trace_place
 from campaign.check_section import Broken, Context, Section, Verdict, faulted, text_of
 from campaign.errors import CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from invariants import LAWS
-from report.results import SECTION_RULES, Outcome, Result, Rule, counted
+from report.check.results import SECTION_RULES, Outcome, Result, Rule, counted
 
 MOST_EXPLAINED = 3
 """Kinds of broken things that are explained at length; the others get a line each."""

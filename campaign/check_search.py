@@ -32,7 +32,7 @@ from campaign.plan import Plan
 from campaign.subject_names import kernel_named
 from campaign.workers import WorkerError
 from model.kernels import Kernel
-from report.results import Outcome
+from report.check.results import Outcome
 
 RESERVED = 0.05
 """Part of the whole time that is kept for shrinking and for writing reports, ..."""

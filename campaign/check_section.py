@@ -24,7 +24,7 @@ from campaign.execute import Finding
 from campaign.workers import LostCase, RunCase, Supervisor, never
 from campaign.workers import Result as CaseOutcome
 from model.kernels import Kernel
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.ops import Op
 from strategies.trace import one_line
 
@@ -47,7 +47,7 @@ class Broken:
     Attributes:
         bucket: What makes two of them the same.
         title: What was expected and what happened, on one line.
-        rule: Id of the law, or of a rule of ``report.results``.
+        rule: Id of the law, or of a rule of ``report.check.results``.
         kernel: Where it shows; None if it is about no kernel.
         ops: The operations that show it.
         finding: What they find now; None if that is just what is wrong.

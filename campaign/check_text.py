@@ -18,7 +18,7 @@ from campaign.errors import CLEAN, FAULT, FOUND, INTERRUPTED, NOTHING_PROVED
 from campaign.events import CampaignStarted, Event, Progress
 from campaign.terminal import PLAIN_SECONDS, progress_line
 from campaign.words import count, duration
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.trace import one_line, printable
 
 _NAMES_SHOWN = 6

@@ -26,7 +26,7 @@ from campaign.replay import replay
 from campaign.subject_names import is_tree, kernel_named
 from model.defects import DEFECTS
 from model.kernels import KERNELS, Kernel
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.trace import Trace, load, printable
 
 

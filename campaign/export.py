@@ -17,9 +17,9 @@ from campaign.observe import missing_ops
 from campaign.replay import subject_of
 from campaign.store import recorded
 from model.kernels import Kernel
-from report.export_c import Program, c_program
-from report.export_markdown import markdown_report
-from report.export_pytest import Shown, pytest_file
+from report.export.c_program import Program, c_program
+from report.export.markdown import markdown_report
+from report.export.pytest_file import Shown, pytest_file
 from strategies.trace import RecordedFinding, Trace, load, printable
 
 

@@ -10,9 +10,9 @@ import attrs
 from campaign.arguments import refuse
 from campaign.story import story
 from model.kernels import Kernel
-from report.graph_dot import dot_graph
-from report.graph_json import json_chunks
-from report.graph_svg import svg_picture
+from report.export.graph_dot import dot_graph
+from report.export.graph_json import json_chunks
+from report.export.graph_svg import svg_picture
 from report.story import Frame
 from strategies.trace import Trace
 

@@ -19,7 +19,7 @@ from invariants import Checker
 from model.errors import ModelViolation
 from model.kernels import KERNELS, RELEASES, Kernel
 from model.structs import VM_WRITE, MmStruct, Pin
-from report.export_c import Change, Release, Step
+from report.export.c_program import Change, Release, Step
 from strategies.ops import FIRST_PROCESS, MAX_PAGE, Op, OpKind
 from subjects.model import ModelSubject
 

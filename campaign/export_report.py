@@ -17,7 +17,7 @@ from invariants import LAWS, Checker
 from model.defects import DEFECTS
 from model.errors import ModelViolation
 from model.kernels import KERNELS, Kernel
-from report.export_markdown import Fact, Report
+from report.export.markdown import Fact, Report
 from report.world_text import world_lines
 from strategies.trace import RecordedFinding, Trace
 from subjects.model import ModelSubject

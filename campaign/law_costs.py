@@ -19,7 +19,7 @@ from campaign.subject_names import kernel_named
 from invariants import Checker, Invariant, Kind, laws_for
 from model.errors import ModelViolation
 from model.kernels import Kernel
-from report.campaign_data import LawCosts, LawRow
+from report.run.data import LawCosts, LawRow
 from strategies.ops import Op
 from strategies.trace import tool
 from subjects.model import ModelSubject

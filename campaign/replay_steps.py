@@ -11,12 +11,12 @@ from rich.text import Text
 
 from campaign.story import story
 from model.kernels import Kernel
-from report.argument import argument
-from report.deeds import Deed, deed_of
 from report.glyphs import console_for, glyphs_for, write
 from report.scene import Scene
-from report.step_calls import main_calls
-from report.step_tree import freed_line, step_trees
+from report.steps.argument import argument
+from report.steps.deeds import Deed, deed_of
+from report.steps.main_calls import main_calls
+from report.steps.tree import freed_line, step_trees
 from report.story import Frame
 from strategies.trace import Trace
 

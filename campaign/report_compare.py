@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from campaign.run_result import Moment, Run
-from report.campaign_data import ChangeList, ComparisonPart, Fact, FigureRow, Said
+from report.run.data import ChangeList, ComparisonPart, Fact, FigureRow, Said
 
 
 def compared(run: Run, earlier: Run, file: Path) -> ComparisonPart:

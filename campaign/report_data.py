@@ -20,7 +20,7 @@ from campaign.run_result import Moment, Run
 from campaign.sample import EVERY, FIRST
 from campaign.words import duration
 from invariants.goals import GOALS
-from report.campaign_data import (
+from report.run.data import (
     CampaignReport,
     ComparisonPart,
     Curve,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from campaign.run_result import FoundBucket, Run, Trouble
 from campaign.subject_names import is_tree
-from report.campaign_data import FindingEntry, Link, TroubleRow
+from report.run.data import FindingEntry, Link, TroubleRow
 from strategies.contention import Contention
 from strategies.trace import TraceError, op_from_json, printable
 

@@ -9,8 +9,8 @@ from campaign.coverage_rows import ROW_OF, ROWS, SHORT
 from campaign.coverage_shapes import SHAPE_OF, SHAPES
 from campaign.coverage_text import short
 from campaign.run_result import Grid
-from report.campaign_data import HeatGrid
 from report.heat_map import HeatCell, Mark
+from report.run.data import HeatGrid
 
 _OK, _FAILED = 0, 1
 """Where a count of operations that went through, or returned an error, is among the three."""

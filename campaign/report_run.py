@@ -17,7 +17,7 @@ from campaign.run_read import choose, read_run
 from campaign.run_result import Run
 from campaign.store import write_atomic
 from campaign.words import count
-from report.campaign_page import campaign_page
+from report.run.page import campaign_page
 from strategies.trace import printable
 
 

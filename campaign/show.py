@@ -17,7 +17,7 @@ from campaign.store import write_atomic
 from campaign.story import Told
 from campaign.subject_names import is_tree, kernel_named
 from model.kernels import Kernel
-from report.show_page import About, History, show_page
+from report.show.page import About, History, show_page
 from strategies.trace import Trace, load, printable
 
 MOST_SUBJECTS = 6

@@ -16,8 +16,8 @@ from campaign.story import Told, story, tells_apart
 from model.kernels import Kernel
 from model.traits import Root
 from report.scene import Scene
-from report.show_compare import Sides
-from report.show_page import History
+from report.show.compare import Sides
+from report.show.page import History
 from report.story import Frame
 from strategies.trace import Trace
 from subjects.compare import not_compared

@@ -16,7 +16,7 @@ from campaign.replay import describe
 from campaign.tree_plan import TreePlan
 from campaign.tree_replay import replay_on_tree
 from campaign.tree_subject import TreeSubject
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.trace import printable
 
 

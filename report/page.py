@@ -120,7 +120,7 @@ def _arguments(args: Sequence[object]) -> str | None:
 
 @cache
 def part(name: str) -> str:
-    """Return a stylesheet or a script that lies beside this module."""
+    """Return a stylesheet or a script, by its path below this module's directory."""
     return (resources.files("report") / name).read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import attrs
 from campaign.check_section import Broken, Context, Verdict
 from campaign.execute import Finding
 from model.kernels import KERNELS
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies import ops
 
 

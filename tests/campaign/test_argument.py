@@ -13,8 +13,8 @@ from campaign.shrink_task import ShrinkTask
 from campaign.store import save_trace
 from campaign.story import story
 from campaign.subject_names import kernel_named
-from report.argument import MOST_TOLD, argument
-from report.deeds import deeds_of
+from report.steps.argument import MOST_TOLD, argument
+from report.steps.deeds import deeds_of
 from report.story import Broken
 from strategies.mix import generate
 from strategies.ops import exit_, fork, mmap, munmap, write

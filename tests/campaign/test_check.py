@@ -20,7 +20,7 @@ from campaign.check_reports import reports_of, write_reports
 from campaign.check_traces import committed
 from campaign.errors import UsageError
 from campaign.store import StoreError
-from report.results import Outcome, Place, Result
+from report.check.results import Outcome, Place, Result
 
 BAD = Result(
     section="traces",

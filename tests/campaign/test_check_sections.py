@@ -21,7 +21,7 @@ from campaign.events import MissedGoal
 from campaign.execute import Finding
 from campaign.workers import LostCase, WorkerError
 from model.kernels import KERNELS
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies.trace import Trace, load
 from tests.campaign.check_doubles import Heard, context, recount
 

@@ -12,8 +12,8 @@ from campaign.report_data import MOST_POINTS, report_of
 from campaign.run_read import read_run
 from invariants import laws_for
 from model.kernels import KERNELS
-from report.campaign_data import FigureRow, LawCosts, Link
 from report.heat_map import Mark
+from report.run.data import FigureRow, LawCosts, Link
 from strategies.contention import Contention
 from strategies.trace import tool
 from tests.campaign.runs import NASTY, events, moments, nasty_events, printed, recorded

@@ -11,7 +11,7 @@ from campaign.tree_check import OnTree
 from campaign.tree_subject import Programs, TreeSubject
 from campaign.workers import WorkerError
 from model.kernels import KERNELS
-from report.results import Outcome
+from report.check.results import Outcome
 from strategies import ops
 from subjects.tree.probes import Behaviour
 from tests.campaign.check_doubles import context

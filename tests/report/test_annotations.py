@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-from report.annotations import MOST, annotation, annotation_lines
-from report.results import Outcome, Place, Result
+from report.check.annotations import MOST, annotation, annotation_lines
+from report.check.results import Outcome, Place, Result
 
 
 def failed(**more):

@@ -4,9 +4,9 @@ import re
 import pytest
 
 from campaign.cli import main
-from report.campaign_chart import round_up, spread
-from report.campaign_text import CAMPAIGN_TEXT
 from report.page_text import PAGE_TEXT
+from report.run.chart import round_up, spread
+from report.run.text import CAMPAIGN_TEXT
 from tests.browser import complaints, open_page, press
 from tests.campaign.runs import NASTY, events, nasty_events, recorded
 

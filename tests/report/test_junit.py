@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from xml.etree import ElementTree as ET
 
-from report.junit import junit_xml
-from report.results import Outcome, Place, Result
+from report.check.junit import junit_xml
+from report.check.results import Outcome, Place, Result
 
 RESULTS = [
     Result(section="traces", name="double-reuse", outcome=Outcome.PASSED, seconds=0.25),

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from report.layout import ROW, layout_of
-from report.layout_axis import axis_of
 from report.page import part
 from report.scene import (
     AnonVmaView,
@@ -21,7 +19,9 @@ from report.scene import (
     SlotView,
     VmaView,
 )
-from report.show_data import drawn_in
+from report.show.data import drawn_in
+from report.show.layout import ROW, layout_of
+from report.show.layout_axis import axis_of
 from strategies.ops import exit_, fork, mmap, write
 from tests.report.told import committed, frames_of, generated, laid_out
 
@@ -29,7 +29,7 @@ CASES = st.integers(min_value=0, max_value=400)
 FEW = settings(max_examples=25, deadline=None)
 
 
-DRAWN = part("assets/show_boxes.js")
+DRAWN = part("show/assets/show_boxes.js")
 BOX, CARD = (int(re.search(rf"const {name} = (\d+);", DRAWN)[1]) for name in ("BOX", "CARD"))
 """Width of boxes and height of pages, as the page draws them."""
 

@@ -4,7 +4,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report.layout_slots import PLENTY, Life, columns, depths, first_free, in_preorder, lives_of
+from report.show.layout_slots import (
+    PLENTY,
+    Life,
+    columns,
+    depths,
+    first_free,
+    in_preorder,
+    lives_of,
+)
 
 LIVES = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 10)).map(lambda pair: Life(pair[0], sum(pair))),

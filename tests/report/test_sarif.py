@@ -4,8 +4,8 @@ import json
 import pytest
 
 from campaign.check_run import rules
-from report.results import Outcome, Place, Result, Rule
-from report.sarif import NOWHERE, sarif_log, sarif_text
+from report.check.results import Outcome, Place, Result, Rule
+from report.check.sarif import NOWHERE, sarif_log, sarif_text
 
 RULES = (Rule("reuse-free", "A law.", "Its source."), Rule("canary", "It dies.", ""))
 FAILED = Result(

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from report.calls import Call, CallKind
-from report.show_compare import Sides
-from report.show_data import Texts, calls_json, delta, frame_json, scene_json
-from report.show_limits import MOST, crowd_of
-from report.show_page import MOST_BYTES, About, History, show_page
-from report.show_steps import steps_html
-from report.show_text import SHOW_TEXT
+from report.show.compare import Sides
+from report.show.data import Texts, calls_json, delta, frame_json, scene_json
+from report.show.limits import MOST, crowd_of
+from report.show.page import MOST_BYTES, About, History, show_page
+from report.show.steps import steps_html
+from report.show.text import SHOW_TEXT
 from strategies.ops import exit_, fork, mmap, write
 from tests.report.told import committed, frames_of, generated
 
@@ -21,7 +21,7 @@ FEW = settings(max_examples=20, deadline=None)
 
 
 def merged(old, fields):
-    """Fields of an object after a step: what report/assets/show_history.js does."""
+    """Fields of an object after a step: what report/show/assets/show_history.js does."""
     view = dict(old)
     for name, value in fields.items():
         if isinstance(value, dict):

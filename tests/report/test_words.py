@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from report.campaign_text import CAMPAIGN_TEXT
-from report.show_text import SHOW_TEXT
+from report.run.text import CAMPAIGN_TEXT
+from report.show.text import SHOW_TEXT
 
 TERMS = {
     "law": "规则",

@@ -3,9 +3,9 @@
 
 from campaign.story import story
 from campaign.subject_names import kernel_named
-from report.layout import LABEL, MARGIN, layout_of
-from report.layout_axis import axis_of
-from report.show_data import drawn_in
+from report.show.data import drawn_in
+from report.show.layout import LABEL, MARGIN, layout_of
+from report.show.layout_axis import axis_of
 from strategies.mix import generate
 from strategies.trace import load
 

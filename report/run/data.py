@@ -2,7 +2,7 @@
 """What the page about a campaign shows: texts, counts and links, nothing that has to be worked out.
 
 Texts are of anybody's making and are shown as they are. A text that the reader's language decides
-about is named by its key in ``report.campaign_text``.
+about is named by its key in ``report.run.text``.
 """
 
 from __future__ import annotations

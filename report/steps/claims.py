@@ -12,8 +12,6 @@ from typing import Any
 
 import attrs
 
-from report.bearing import Bearing
-from report.deeds import Deed
 from report.scene import (
     AnonVmaView,
     LinkView,
@@ -26,6 +24,8 @@ from report.scene import (
     VmaView,
 )
 from report.scene_text import span
+from report.steps.bearing import Bearing
+from report.steps.deeds import Deed
 from strategies.ops import OpKind
 
 _Teller = Callable[[Any, Any], Iterator[str]]

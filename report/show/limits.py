@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from report.layout import processes
-from report.layout_slots import Life, lives_of
 from report.scene import LinkView, MmView, PageView, ReferenceView, Scene, View, VmaView
+from report.show.layout import processes
+from report.show.layout_slots import Life, lives_of
 from report.story import Frame
 
 MOST: Mapping[str, int] = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
-from report.results import Outcome, Result, counted
+from report.check.results import Outcome, Result, counted
 
 # What XML 1.0 cannot hold, not even as a reference.
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

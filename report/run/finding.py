@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from report.campaign_data import (
+from report.page import element
+from report.run.data import (
     ChangeList,
     ComparisonPart,
     FigureRow,
@@ -13,8 +14,7 @@ from report.campaign_data import (
     Link,
     TroubleRow,
 )
-from report.campaign_parts import WORDS, facts_table, heads, number
-from report.page import element
+from report.run.parts import WORDS, facts_table, heads, number
 
 MOST_ITEMS = 200
 """Names in a list of changes; further ones are counted."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from report.glyphs import Glyphs
 from report.scene import ZERO_PAGE, PageView, ReferenceView, Scene, SlotView
 from report.scene_text import SIGNS, Looker, mapped, pinned, places, swapped, title_of_page
-from report.step_words import STYLES, items, joined, value
+from report.steps.changes import STYLES, items, joined, value
 from report.story import Change, Frame
 
 

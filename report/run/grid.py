@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from report.campaign_data import HeatGrid
-from report.campaign_parts import WORDS
 from report.heat_map import HeatCell, Mark, level_of
 from report.page import element
+from report.run.data import HeatGrid
+from report.run.parts import WORDS
 
 _CLASSES = {Mark.HOLE: "hole", Mark.IMPOSSIBLE: "impossible"}
 _TEXTS = {Mark.HOLE: "hole", Mark.IMPOSSIBLE: "–"}

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from report.scene import MmView, View, VmaView, pointers
-from report.show_data import view_json
+from report.show.data import view_json
 from report.story import Frame
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from report.page import Words, attributes
-from report.show_text import SHOW_TEXT
+from report.show.text import SHOW_TEXT
 
 WORDS = Words(SHOW_TEXT)
 

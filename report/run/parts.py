@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from report.campaign_data import Fact
-from report.campaign_text import CAMPAIGN_TEXT
 from report.page import Words, element
+from report.run.data import Fact
+from report.run.text import CAMPAIGN_TEXT
 
 WORDS = Words(CAMPAIGN_TEXT)
 

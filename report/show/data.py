@@ -4,7 +4,7 @@
 A world is a base and frames. A frame's ``set`` has the changed fields of each object, all of
 them of one that is new, of a list just the part that changed; ``gone`` has who was freed. What is
 absent is empty, zero or false. The page builds a step from the one before;
-report/assets/show_history.js is the other end.
+report/show/assets/show_history.js is the other end.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 
 from report.calls import Call
-from report.layout import Layout
 from report.scene import Pin, Pte, Scene, SwapPte, View
+from report.show.layout import Layout
 from report.story import Broken, Frame
 
 Json = dict[str, Any]

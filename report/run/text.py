@@ -271,4 +271,4 @@ CAMPAIGN_TEXT: Texts = {
     "cells-met": ("Cells met", "到达的单元格"),
     "elapsed": ("Seconds", "秒"),
 }
-"""What ``report.campaign_page`` says."""
+"""What ``report.run.page`` says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from report.results import Outcome, Result
+from report.check.results import Outcome, Result
 
 MOST = 10
 """GitHub shows ten errors of a step and drops the rest."""

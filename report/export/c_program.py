@@ -119,7 +119,7 @@ def comment_text(text: str) -> str:
 
 
 def _source(name: str) -> str:
-    return resources.files("report").joinpath("reproducer", name).read_text("utf-8")
+    return resources.files("report.export").joinpath("reproducer", name).read_text("utf-8")
 
 
 def _comment(paragraphs: Sequence[str]) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from report.deeds import Deed
 from report.scene import (
     ZERO_PAGE,
     AnonVmaView,
@@ -23,6 +22,7 @@ from report.scene import (
     View,
     VmaView,
 )
+from report.steps.deeds import Deed
 from report.story import Broken
 
 _OF_CHILDREN = frozenset(("degree", "num_children", "refcount", "root", "parent"))

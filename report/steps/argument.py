@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from report.bearing import Bearing, bearing_of
-from report.claims import Clauses, Namer
-from report.deeds import Deed, worlds
 from report.scene import AnonVmaView, LinkView, PageView, Scene, SlotView, VmaView
+from report.steps.bearing import Bearing, bearing_of
+from report.steps.claims import Clauses, Namer
+from report.steps.deeds import Deed, worlds
 from report.story import Broken
 from strategies.ops import Op, OpKind
 

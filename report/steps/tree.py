@@ -19,8 +19,8 @@ from report.family import above, family
 from report.glyphs import Glyphs
 from report.scene import AnonVmaView, LinkView, MmView, Scene, VmaView
 from report.scene_text import SIGNS, Looker, place
-from report.step_memory import memory_lines
-from report.step_words import STYLES, items, joined, value
+from report.steps.changes import STYLES, items, joined, value
+from report.steps.memory import memory_lines
 from report.story import Change, Frame
 
 MOST_ROWS = 16

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from report.campaign_chart import curve_figure, curve_table
-from report.campaign_data import CampaignReport, EngineRow, GoalRow, LawCosts, Said
-from report.campaign_finding import comparison, findings, troubles
-from report.campaign_grid import grid_table, shape_list
-from report.campaign_parts import WORDS, facts_table, heads, number
 from report.page import document, element, part
+from report.run.chart import curve_figure, curve_table
+from report.run.data import CampaignReport, EngineRow, GoalRow, LawCosts, Said
+from report.run.finding import comparison, findings, troubles
+from report.run.grid import grid_table, shape_list
+from report.run.parts import WORDS, facts_table, heads, number
 
 
 def campaign_page(report: CampaignReport) -> str:
@@ -32,7 +32,7 @@ def campaign_page(report: CampaignReport) -> str:
     for name, html in shown:
         heading = WORDS.said("h2", name, id=f"h-{name}")
         body += f'\n<section id="{name}" aria-labelledby="h-{name}">\n{heading}\n{html}\n</section>'
-    return document(WORDS, ("title", report.kernel), body, style=part("campaign.css"))
+    return document(WORDS, ("title", report.kernel), body, style=part("run/run.css"))
 
 
 def _contents(names: Sequence[str]) -> Iterator[str]:

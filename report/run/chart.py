@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from report.campaign_data import Curve
-from report.campaign_parts import WORDS
 from report.page import attributes, element
+from report.run.data import Curve
+from report.run.parts import WORDS
 
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 24

@@ -9,14 +9,14 @@ from typing import Any
 
 import attrs
 
-from report.layout import LABEL, MARGIN, layout_of
-from report.layout_axis import axis_of
 from report.page import document, element, part
 from report.scene import Scene
-from report.show_body import WORDS, bar, side
-from report.show_data import Json, Texts, drawn_in, frame_json, scene_json, world_json
-from report.show_limits import NAMES, Crowd, crowd_of
-from report.show_steps import steps_html
+from report.show.body import WORDS, bar, side
+from report.show.data import Json, Texts, drawn_in, frame_json, scene_json, world_json
+from report.show.layout import LABEL, MARGIN, layout_of
+from report.show.layout_axis import axis_of
+from report.show.limits import NAMES, Crowd, crowd_of
+from report.show.steps import steps_html
 from report.story import Frame
 
 MOST_BYTES = 4_000_000
@@ -123,8 +123,8 @@ def show_page(about: About, histories: Sequence[History]) -> str:
         WORDS,
         ("title", about.title, names),
         _body(about, shown, crowds),
-        style=part("assets/show.css"),
-        script="\n".join(part(f"assets/{name}.js") for name in _SCRIPTS),
+        style=part("show/assets/show.css"),
+        script="\n".join(part(f"show/assets/{name}.js") for name in _SCRIPTS),
         data=data,
     )
 

@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from report.family import above
-from report.layout_axis import Axis
-from report.layout_slots import Life, columns, depths, first_free, lives_of
 from report.scene import (
     AnonVmaView,
     LinkView,
@@ -29,6 +27,8 @@ from report.scene import (
     View,
     VmaView,
 )
+from report.show.layout_axis import Axis
+from report.show.layout_slots import Life, columns, depths, first_free, lives_of
 
 MARGIN = 14
 LABEL = 46

@@ -16,6 +16,18 @@ from xml.sax.saxutils import escape
 
 import attrs
 
+from report.export.svg_parts import (
+    CHARACTER,
+    LINE,
+    STYLE,
+    Box,
+    Point,
+    circle,
+    curve,
+    line,
+    rising,
+    text,
+)
 from report.family import above, family
 from report.scene import (
     AnonVmaView,
@@ -28,7 +40,6 @@ from report.scene import (
 )
 from report.scene_text import SIGNS, Looker, mapped, places, span, swapped
 from report.story import Change, Frame
-from report.svg_parts import CHARACTER, LINE, STYLE, Box, Point, circle, curve, line, rising, text
 
 _Kind = TypeVar("_Kind")
 
