@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 
 from campaign import cli
-from campaign.story import story
-from campaign.subject_names import kernel_named
-from strategies.trace import load
 from tests.browser import complaints, open_page
 
 TRACES = Path("tests/traces")
@@ -63,13 +60,6 @@ def fragment(browser):
     return browser.execute_script(
         "return Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
     )
-
-
-def frames(path, kernel=None):
-    """What the model says of a trace."""
-    trace = load(path)
-    law = trace.finding.law if trace.finding else ""
-    return [told.frame for told in story(kernel_named(kernel or trace.kernel), trace.ops, law=law)]
 
 
 def number(text, field):

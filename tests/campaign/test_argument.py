@@ -11,7 +11,6 @@ from campaign.cli import main
 from campaign.execute import find
 from campaign.shrink_task import ShrinkTask
 from campaign.store import save_trace
-from campaign.story import story
 from campaign.subject_names import kernel_named
 from report.steps.argument import MOST_TOLD, argument
 from report.steps.deeds import deeds_of
@@ -20,6 +19,7 @@ from strategies.mix import generate
 from strategies.ops import exit_, fork, mmap, munmap, write
 from strategies.trace import load
 from tests.campaign.told_claims import check_argument
+from tests.report.told import frames_of
 
 TRACES = sorted(Path("tests/traces").glob("*.json"))
 KERNELS = ("v2.6.34", "v3.0", "v3.18", "v4.14", "v5.18", "v6.1", "v6.12", "v7.0", "textbook")
@@ -58,14 +58,9 @@ Here vma#5 (p1) has anon_vma av0 and chain av0; vma#1 (p0) has anon_vma av0 and 
 av0; av0 has degree 3."""
 
 
-def frames_of(kernel, ops, law=""):
-    """The frames of a history."""
-    return [told.frame for told in story(kernel_named(kernel), ops, law=law)]
-
-
 def told(kernel, ops, objects, **options):
     """The argument about some objects of a history."""
-    frames = frames_of(kernel, ops)
+    frames = frames_of(ops, kernel)
     broken = Broken("law", "safety", "So it is.", "clause", "not so", tuple(objects), (), **options)
     return argument(list(deeds_of(frames, ops)), broken)
 
@@ -86,7 +81,7 @@ class TestNothingIsToldWrongly:
         trace = load(path)
         name = kernel or trace.kernel
         law = trace.finding.law if trace.finding else ""
-        frames = frames_of(name, trace.ops, law)
+        frames = frames_of(trace.ops, name, law=law)
         finding = frames[-1].finding
         if finding is not None:
             lines = argument(list(deeds_of(frames, trace.ops)), finding)
@@ -99,7 +94,7 @@ class TestNothingIsToldWrongly:
         kinds, clauses = set(), 0
         for case in range(12):
             ops = generate(7, case, 40)
-            frames = frames_of(kernel, ops)
+            frames = frames_of(ops, kernel)
             ops = ops[: len(frames) - 1]
             kinds |= {op.kind for op in ops}
             known = sorted({each for frame in frames for each in frame.scene})
@@ -116,7 +111,7 @@ class TestNothingIsToldWrongly:
     def test_the_check_sees_what_is_wrong(self):
         """A claim with a wrong number, name or verb does not pass."""
         ops = (mmap("p0", 0), write("p0", 0), fork("p0", "p1"))
-        frames = frames_of("v6.12", ops)
+        frames = frames_of(ops)
         lines = told("v6.12", ops, ["vma#5", "anon_vma#7", "anon_vma#3"])
         check_argument(lines, frames, ops)
         text = "\n".join(lines)
@@ -206,7 +201,7 @@ class TestWhatIsLeftOut:
         ops = [mmap("p0", 0), write("p0", 0)]
         for _ in range(60):
             ops += [fork("p0", f"c{len(ops)}"), exit_(f"c{len(ops)}")]
-        frames = frames_of("v6.12", ops)
+        frames = frames_of(ops)
         lines = told("v6.12", ops, ["anon_vma#3"])
         check_argument(lines, frames, ops)
         assert MOST_TOLD < len(lines) < MOST_TOLD + 6

@@ -16,7 +16,6 @@ from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     TRACES,
     click,
     fragment,
-    frames,
     ids,
     make_pages,
     marks,
@@ -26,6 +25,7 @@ from tests.campaign.show_pages import (  # noqa: F401 - fixtures
     same_colour,
     text_of,
 )
+from tests.report.told import traced
 
 NASTY = "</script><script>document.title='broken'</script>\"'&<!--\u2028<b>bold</b>"
 
@@ -46,7 +46,7 @@ def test_every_step_shows_what_the_model_has(shown, name):
     """In each step, all that exists is in the picture with the model's numbers, and no more."""
     path = TRACES / f"{name}.json"
     browser = shown(path, fragment="#step=start")
-    for frame in frames(path):
+    for frame in traced(path):
         there = set(ids(browser, ".picture [data-id]:not(.is-ghost)"))
         assert there == set(frame.scene)
         for each, view in frame.scene.items():
@@ -350,7 +350,7 @@ def test_a_thousand_steps_are_stepped_through(shown, tmp_path):
     path.write_text(Trace(kernel="v6.12", ops=tuple(ops[:1000])).to_json_text())
     browser = shown(path)
     assert len(browser.find_elements("css selector", ".row")) == 1001
-    told = frames(path)
+    told = traced(path)
     for step in (500, 3, 998, 997, 501):
         browser.execute_script("location.hash = arguments[0]", f"#step={step}")
         wait_for(partial(is_at, browser, step))

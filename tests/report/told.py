@@ -17,7 +17,12 @@ def frames_of(ops, kernel="v6.12", **options):
 
 def committed(name, kernel=None):
     """All frames of a committed trace."""
-    trace = load(f"tests/traces/{name}.json")
+    return traced(f"tests/traces/{name}.json", kernel)
+
+
+def traced(path, kernel=None):
+    """All frames of a trace in a file, on the kernel that it names or another."""
+    trace = load(path)
     law = trace.finding.law if trace.finding else ""
     return frames_of(trace.ops, kernel or trace.kernel, law=law)
 
