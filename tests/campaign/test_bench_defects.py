@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The measurement behind ``anonvma list defects``, on two seeds and short limits."""
 
+import shutil
+from pathlib import Path
+
 import attrs
 import pytest
 
@@ -14,6 +17,21 @@ from strategies.trace import load as load_trace
 from tests.campaign import doubles
 
 UNIT = bench.Unit("B16", Engine.SWARM, seed=1, limit=60.0)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A folder with the file of a measurement of B16, and the trace that it saved."""
+    folder = tmp_path_factory.mktemp("measured")
+    code, _ = main(folder, "B16", "--traces", str(folder / "traces"))
+    assert code == 0
+    return folder
+
+
+@pytest.fixture
+def defects_file(measured, tmp_path):
+    """A copy of that file, where ``main`` looks for it."""
+    return Path(shutil.copy(measured / "defects.json", tmp_path))
 
 
 def main(tmp_path, *argv):
@@ -78,12 +96,11 @@ class TestMeasure:
 class TestMain:
     """The file."""
 
-    def test_a_defect_is_measured_once(self, capsys, tmp_path):
+    def test_a_defect_is_measured_once(self, capsys, tmp_path, defects_file):
         """What the file has is not measured again, unless asked to; what it lacks is added."""
-        code, path = main(tmp_path, "B16")
+        path = defects_file
         first = path.read_text()
         measured = load(path)
-        assert code == 0
         assert list(measured.defects) == ["B16"]
         assert (measured.seeds, measured.limit) == ((1, 2), 20)
         power = measured.defects["B16"].engines["swarm"]
@@ -95,16 +112,15 @@ class TestMain:
         main(tmp_path, "B16", "--again")
         assert load(path).defects["B16"].engines["swarm"].cases == power.cases
 
-    def test_figures_of_other_conditions_do_not_mix(self, tmp_path):
+    def test_figures_of_other_conditions_do_not_mix(self, tmp_path, defects_file):
         """With another limit the file begins anew."""
-        _, path = main(tmp_path, "B16")
+        assert list(load(defects_file).defects) == ["B16"]
         main(tmp_path, "B01", "--limit", "0.5")
-        assert list(load(path).defects) == ["B01"]
+        assert list(load(defects_file).defects) == ["B01"]
 
-    def test_the_shortest_trace_is_saved(self, tmp_path):
+    def test_the_shortest_trace_is_saved(self, measured):
         """With a directory for traces, the plainest one of each defect is saved under its id."""
-        main(tmp_path, "B16", "--traces", str(tmp_path / "traces"))
-        trace = load_trace(tmp_path / "traces" / "B16.json")
+        trace = load_trace(measured / "traces" / "B16.json")
         assert trace.finding.defects == ("B16",)
         assert len(trace.ops) == 7
 
@@ -115,10 +131,9 @@ class TestMain:
         assert stop.value.code == 2
         assert "no defect B99; known are B01, " in capsys.readouterr().err
 
-    def test_dates(self, tmp_path):
+    def test_dates(self, defects_file):
         """When figures were measured is said as one date, or as the first and the last."""
-        main(tmp_path, "B16")
-        one = load(tmp_path / "defects.json").defects["B16"]
+        one = load(defects_file).defects["B16"]
         early, late = attrs.evolve(one, date="2026-11-24"), attrs.evolve(one, date="2026-12-01")
         assert dates([early, early]) == "2026-11-24"
         assert dates([late, early]) == "2026-11-24 to 2026-12-01"

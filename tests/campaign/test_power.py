@@ -169,6 +169,7 @@ def test_the_json_says_what_became_of_every_mutant(monkeypatch, tmp_path, capsys
     monkeypatch.setattr(power, "mutants_of", _few)
     file = tmp_path / "power.json"
     argv = ["power", "--module", "model/swap.py", "--cases", "1", "--steps", "500", "-j", "1"]
+    argv += ["--no-pins"]  # Exploring what survives takes most of a minute.
     code = cli.main([*argv, "--alone", "0", "--json", str(file), "--at-least", "100"])
     found = json.loads(file.read_text())
     assert found["format"] == "anonvma-power/1"
