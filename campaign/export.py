@@ -55,9 +55,10 @@ def _c(export: Export) -> str:
     finding = export.trace.finding
     about = [f"A history of anon_vma as a program, exported by anonvma from {export.name}."]
     if finding is not None:
+        only = f"; only if {finding.contention.said}" if finding.contention else ""
         about.append(
             f"It was found on {export.trace.kernel}, where it breaks the law {finding.law} at step "
-            f"{finding.step} ({finding.bucket}): {finding.message}"
+            f"{finding.step} ({finding.bucket}): {finding.message}{only}"
         )
     if export.trace.note:
         about.append(f"Note: {export.trace.note}")

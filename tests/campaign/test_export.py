@@ -212,6 +212,8 @@ def test_a_report_on_another_kernel_says_what_is_recorded(capsys, tmp_path):
     (line,) = (line for line in shown.splitlines() if line.startswith("| recorded |"))
     assert "on v5.18: reuse-free/in-use/fork" in line
     assert f"only if {Contention.RACE.said}" in line
+    _, program, _ = run(capsys, path, "--as", "c")
+    assert f"only if {Contention.RACE.said}" in " ".join(program.replace(" * ", " ").split())
 
 
 @pytest.mark.parametrize("form", ["json", "c"])
