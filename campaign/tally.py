@@ -14,9 +14,6 @@ from campaign.events import CoverageSampled, EngineShare, StatesSeen
 from campaign.sample import FIRST, Sample
 from model.kernels import Kernel
 
-_FIRST_REPORT = FIRST
-"""So many cases looked at make the first table of what they met; each later one twice as many."""
-
 
 @attrs.define(eq=False)
 class Tally:
@@ -47,7 +44,7 @@ class Tally:
     _cells: set[tuple[str, int]] = attrs.field(factory=set)
     _coverage: CoverageTally = attrs.field(init=False)
     _counted: dict[str, int] = attrs.field(init=False)
-    _report_at: int = _FIRST_REPORT
+    _report_at: int = FIRST  # Cases that make the first table; each later one, twice as many.
 
     def __attrs_post_init__(self) -> None:
         """Begin with nothing."""

@@ -38,8 +38,6 @@ from subjects.tree.snapshot import CONTENDED, TRYLOCK_FAILS
 from subjects.tree.words import Words
 from subjects.tree.words_levels import WordsA, WordsB
 
-LEVELS = ("A", "B")
-
 _PROT = {"r--": 1, "rw-": 3}
 _FAULTS = (OpCode.FAULT_A, OpCode.FAULT)
 _FLAGS = {Contention.LOCKED: CONTENDED, Contention.TRYLOCK: TRYLOCK_FAILS}
