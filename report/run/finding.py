@@ -51,11 +51,7 @@ def _details(entry: FindingEntry) -> Iterator[tuple[str, str]]:
         yield "only-if", element("span", entry.only_if)
     for known in entry.known:
         yield "known-as", element("span", known)
-    case = f"{entry.case:,}"
-    if entry.cases is None:
-        yield "where", WORDS.said("span", "first-seen", case)
-    else:
-        yield "where", WORDS.said("span", "seen-in", case, f"{entry.cases:,}")
+    yield "where", _where(entry)
     yield "length", _length(entry)
     if entry.shortest_in:
         yield "shortest", element("span", entry.shortest_in)
@@ -72,6 +68,15 @@ def _details(entry: FindingEntry) -> Iterator[tuple[str, str]]:
         yield "step-page", element("code", entry.show)
     if entry.replay:
         yield "replay", element("code", entry.replay)
+
+
+def _where(entry: FindingEntry) -> str:
+    case = f"{entry.case:,}"
+    if entry.cases is None:
+        return WORDS.said("span", "first-seen", case)
+    if entry.cases == 1:
+        return WORDS.said("span", "seen-once", case)
+    return WORDS.said("span", "seen-in", case, f"{entry.cases:,}")
 
 
 def _length(entry: FindingEntry) -> str:

@@ -178,6 +178,7 @@ CAMPAIGN_TEXT: Texts = {
     "only-if": ("Only if", "前提"),
     "known-as": ("Known as", "已知为"),
     "first-seen": ("First in case {0}", "首见于用例 {0}"),
+    "seen-once": ("in case {0} only", "仅见于用例 {0}"),
     "seen-in": ("first in case {0}, {1} cases in all", "首见于用例 {0}，共 {1} 个用例"),
     "shrunk-from": ("{0} operations, shrunk from {1}", "{0} 个操作，由 {1} 个缩减而来"),
     "not-shrunk": ("{0} operations, as found", "{0} 个操作，未缩减"),

@@ -6,6 +6,8 @@ import pytest
 from campaign.cli import main
 from report.page_text import PAGE_TEXT
 from report.run.chart import round_up, spread
+from report.run.data import FindingEntry
+from report.run.finding import findings
 from report.run.text import CAMPAIGN_TEXT
 from tests.browser import complaints, open_page, press
 from tests.campaign.runs import NASTY, events, nasty_events, recorded
@@ -52,6 +54,35 @@ def test_of_many_rows_some_are_shown():
     """Rows are taken evenly, with both ends."""
     assert spread(5, 20) == [0, 1, 2, 3, 4]
     assert spread(100, 5) == [0, 25, 50, 74, 99]
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [(None, "First in case 8"), (1, "in case 8 only"), (2, "first in case 8, 2 cases in all")],
+)
+def test_how_many_cases_have_a_finding(cases, said):
+    """One case is not spoken of as of several."""
+    entry = FindingEntry(
+        bucket="b",
+        kind="safety",
+        statement="s",
+        message="m",
+        known=(),
+        only_if="",
+        is_remark=False,
+        case=8,
+        cases=cases,
+        operations=2,
+        before=5,
+        stopped="",
+        shortest_in="",
+        steps=(),
+        trace=None,
+        page=None,
+        show="",
+        replay="",
+    )
+    assert f">{said}</span>" in "\n".join(findings([entry]))
 
 
 def test_a_page_is_one_file(pages):
