@@ -96,7 +96,10 @@ class CallRecord:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        sys.setprofile(self._before)
+        if self._before is None or callable(self._before):
+            sys.setprofile(self._before)
+        else:
+            self._before.enable()  # cProfile's, which is no function.
         while self._open:  # Whatever a violation has left behind in a hurry.
             self._close(is_failed=True)
         self.calls = tuple(self._top)

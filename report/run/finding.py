@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
-from report.page import element
+from report.page import attributes, element
 from report.run.data import (
     ChangeList,
     ComparisonPart,
@@ -18,6 +19,22 @@ from report.run.parts import WORDS, facts_table, heads, number
 
 MOST_ITEMS = 200
 """Names in a list of changes; further ones are counted."""
+
+
+FOUND_FIRST = 10
+"""Findings that are named at the head of the page."""
+
+
+def found_first(entries: Sequence[FindingEntry]) -> Iterator[str]:
+    """Yield the names of the first findings, each leading to what is said of it below."""
+    found = [entry for entry in entries if not entry.is_remark][:FOUND_FIRST]
+    if not found:
+        return
+    yield '<ul class="found">'
+    for entry in found:
+        name = element("a", entry.bucket, href=f"#{_anchor(entry)}")
+        yield f"<li>{name} {element('span', '; '.join((entry.message, *entry.known)))}</li>"
+    yield "</ul>"
 
 
 def findings(entries: Sequence[FindingEntry]) -> Iterator[str]:
@@ -38,10 +55,15 @@ def findings(entries: Sequence[FindingEntry]) -> Iterator[str]:
 def _finding(entry: FindingEntry) -> Iterator[str]:
     kind = "finding remark" if entry.is_remark else "finding"
     level = "h4" if entry.is_remark else "h3"
-    yield f'<article class="{kind}">{element(level, entry.bucket)}<dl>'
+    yield f"<article{attributes(class_=kind, id=_anchor(entry))}>{element(level, entry.bucket)}<dl>"
     for key, value in _details(entry):
         yield f"{WORDS.said('dt', key)}<dd>{value}</dd>"
     yield "</dl></article>"
+
+
+def _anchor(entry: FindingEntry) -> str:
+    # A bucket is what makes findings one, so no two on the page have the same.
+    return f"finding-{quote(entry.bucket, safe='')}"
 
 
 def _details(entry: FindingEntry) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from report.page import document, element, part
 from report.run.chart import curve_figure, curve_table
 from report.run.data import CampaignReport, EngineRow, GoalRow, LawCosts, Said
-from report.run.finding import comparison, findings, troubles
+from report.run.finding import comparison, findings, found_first, troubles
 from report.run.grid import grid_table, shape_list
 from report.run.parts import WORDS, facts_table, heads, number
 
@@ -46,6 +46,7 @@ def _outcome(report: CampaignReport) -> Iterator[str]:
     kind = "outcome good" if report.is_good else "outcome bad"
     key, *args = report.outcome
     yield WORDS.said("p", key, *args, class_=kind)
+    yield from found_first(report.findings)
     for key, *args in report.notes:
         yield WORDS.said("p", key, *args, class_="note")
 

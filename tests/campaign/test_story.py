@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A trace told step by step: what was called, what changed, what broke."""
 
+import cProfile
 import sys
 
 import pytest
@@ -149,6 +150,19 @@ def test_the_profiler_is_put_back():
         assert sys.getprofile() is before
     finally:
         sys.setprofile(None)
+
+
+def test_a_profiler_written_in_c_goes_on():
+    """Under cProfile calls are recorded, and cProfile goes on with what comes after."""
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        last = frames("v6.12", MAP, WRITE)[-1]
+        load(DOUBLE_REUSE)
+    finally:
+        profiler.disable()
+    assert "anon_vma_prepare" in names(last)
+    assert any("load" in str(entry.code) for entry in profiler.getstats())
 
 
 def test_two_releases_differ_at_the_step_that_the_fix_changed():

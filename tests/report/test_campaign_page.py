@@ -121,6 +121,16 @@ def test_every_part_is_there(browser, pages):
     assert not complaints(browser)
 
 
+def test_what_was_found_is_said_first(browser, pages):
+    """The outcome names each finding with what it is known as, and leads to it."""
+    open_page(browser, pages / "good.html")
+    (named,) = browser.find_elements("css selector", ".found a")
+    assert named.text == "reuse-free/in-use/fork"
+    assert "CVE-2022-42703" in texts(browser, ".found li")[0]
+    named.click()
+    assert "reuse-free/in-use/fork" in browser.find_element("css selector", ".finding:target").text
+
+
 def test_what_a_finding_says(browser, pages):
     """A finding has its law, its history, its trace and its page, one click away."""
     open_page(browser, pages / "good.html")

@@ -18,7 +18,7 @@ from campaign.replay import Outcome, replay
 from campaign.subject_names import kernel_named
 from model.defects import DEFECTS
 from model.kernels import KERNELS
-from report.results import Outcome as Checked
+from report.check.results import Outcome as Checked
 
 HERE = Path(__file__).parent
 TRACES = {each.name: each for each in committed(HERE)}
