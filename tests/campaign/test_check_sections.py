@@ -292,7 +292,7 @@ class TestContracts:
 
 def test_after_some_losses_the_rest_is_not_tried(tmp_path, monkeypatch):
     """What hangs again and again does not use up the time of all the rest."""
-    monkeypatch.setattr("campaign.check_pins.RECOUNT_SECONDS", 0.5)
+    monkeypatch.setattr("campaign.check_pins.RECOUNT_SECONDS", 2.0)
     said = verdicts(Pins([Pin("hangs", ())] * 4, recount), tmp_path)
     outcomes = [verdict.outcome for verdict in said]
     assert outcomes == [Outcome.FAILED, Outcome.FAILED, Outcome.UNPROVED, Outcome.UNPROVED]

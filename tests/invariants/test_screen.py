@@ -5,7 +5,7 @@ from random import Random
 
 import attrs
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from invariants import Checker, ScreenFault
@@ -55,8 +55,11 @@ def random_world(rng, kernel, *, strict=True):
     """A World in the middle of a generated history; None once the kernel broke a law itself."""
     history = draw_history(rng, draw_mix(rng, 60))
     subject = ModelSubject(kernel)
-    for op in history[: rng.randrange(2, 60)]:
-        subject.apply(op)
+    try:
+        for op in history[: rng.randrange(2, 60)]:
+            subject.apply(op)
+    except ModelViolation:  # v2.6.34 to v4.0 lose a VMA that they go on using (B39).
+        return None
     if violation_of(subject.world, strict=strict):
         return None
     if rng.random() < 0.7:
@@ -199,6 +202,7 @@ UNSEEN = {"serial", "name", "rwsem", "mmap_lock", "page_table_lock"}
 
 
 @settings(max_examples=1500)
+@example(seed=21384, kernel="v2.6.34", twice=False, strict=False)
 @given(
     seed=st.integers(0, 2**32),
     kernel=st.sampled_from(SOUND),
