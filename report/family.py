@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Anon_vmas as the forest that they are: each below its parent, or else below its root."""
+"""Anon_vmas as the forest that they are, and which of them a child takes over from an ancestor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from report.scene import AnonVmaView
+from report.scene import AnonVmaView, Scene, VmaView
 
 
 def above(view: AnonVmaView, views: Mapping[str, AnonVmaView]) -> str | None:
@@ -31,3 +31,18 @@ def family(views: Mapping[str, AnonVmaView]) -> Iterator[tuple[int, AnonVmaView]
             done.add(each)
             yield depth, views[each]
             todo += [(depth + 1, child) for child in reversed(below.get(each, []))]
+
+
+def taken_over(vma: VmaView, before: Scene, parent: str) -> AnonVmaView | None:
+    """Return the anon_vma that fork let a child's new VMA reuse, as it was before; else None.
+
+    One that a VMA of the parent has itself is shared with it, not reused.
+    """
+    anon_vma = before.get(vma.anon_vma or "")
+    if not isinstance(anon_vma, AnonVmaView):
+        return None
+    is_shared = any(
+        isinstance(other, VmaView) and other.process == parent and other.anon_vma == vma.anon_vma
+        for other in before.values()
+    )
+    return None if is_shared else anon_vma

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from report.family import taken_over
 from report.scene import (
     AnonVmaView,
     LinkView,
@@ -159,26 +160,21 @@ class Clauses:
         yield from self._shared(new)
 
     def _reused(self, new: VmaView) -> AnonVmaView | None:
-        # What a VMA of the parent has itself is shared with it, not reused.
-        view = self.before.get(new.anon_vma or "")
-        if self.deed.op.kind is not OpKind.FORK or not isinstance(view, AnonVmaView):
+        if self.deed.op.kind is not OpKind.FORK:
             return None
-        return None if self._holders(self.before, new, self.deed.op.process) else view
+        return taken_over(new, self.before, self.deed.op.process)
 
     def _shared(self, vma: VmaView) -> Iterator[str]:
-        holders = self._holders(self.after, vma) if vma.anon_vma is not None else []
+        holders = self._holders(vma) if vma.anon_vma is not None else []
         if holders:
             told = " and ".join(map(self.namer.vma, holders[:MOST_HOLDERS]))
             yield f"{self.namer.anon_vma(vma.anon_vma or '')} is the anon_vma of {told}, too"
 
-    def _holders(self, scene: Scene, vma: VmaView, process: str = "") -> list[VmaView]:
+    def _holders(self, vma: VmaView) -> list[VmaView]:
         return [
             view
-            for view in scene.values()
-            if isinstance(view, VmaView)
-            and view.id != vma.id
-            and view.anon_vma == vma.anon_vma
-            and (not process or view.process == process)
+            for view in self.after.values()
+            if isinstance(view, VmaView) and view.id != vma.id and view.anon_vma == vma.anon_vma
         ]
 
     def _changed_vma(self, old: VmaView, new: VmaView) -> Iterator[str]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from report.calls import CallKind, flat
+from report.family import taken_over
 from report.glyphs import Glyphs
-from report.scene import AnonVmaView, Scene, VmaView
+from report.scene import Scene, VmaView
 from report.story import Change, Frame
 
 _MAIN = frozenset(
@@ -55,24 +56,7 @@ def reuses(before: Scene, frame: Frame) -> list[str]:
     names: dict[str, None] = {}
     for each, change in frame.changes.items():
         vma = frame.scene.get(each)
-        if change is Change.NEW and isinstance(vma, VmaView) and is_reuse(before, frame, vma):
-            anon_vma = before[vma.anon_vma or ""]
-            names[anon_vma.name if isinstance(anon_vma, AnonVmaView) else ""] = None
+        if change is Change.NEW and isinstance(vma, VmaView) and vma.process != frame.process:
+            anon_vma = taken_over(vma, before, frame.process)
+            names.update({} if anon_vma is None else {anon_vma.name: None})
     return list(names)
-
-
-def is_reuse(before: Scene, frame: Frame, vma: VmaView) -> bool:
-    """Return whether a new VMA is a child's, with an anon_vma that was an ancestor's.
-
-    An anon_vma that a VMA of the parent has itself is shared with it, not reused.
-    """
-    return (
-        vma.process != frame.process
-        and vma.anon_vma in before
-        and not any(
-            isinstance(other, VmaView)
-            and other.process == frame.process
-            and other.anon_vma == vma.anon_vma
-            for other in before.values()
-        )
-    )
