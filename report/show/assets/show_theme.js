@@ -2,7 +2,7 @@
 // Light or dark as the system has it, or as the reader says: the rules for dark are told to hold
 // always or never.
 (() => {
-  const DARK = "(prefers-color-scheme: dark)";
+  const DARK = "screen and (prefers-color-scheme: dark)";
   const media = { auto: DARK, dark: "screen", light: "not all" };
   const rules = [...document.styleSheets]
     .flatMap((sheet) => [...sheet.cssRules])
