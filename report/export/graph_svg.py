@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import TypeVar
-from xml.sax.saxutils import escape
 
 import attrs
 
@@ -80,8 +80,8 @@ def svg_picture(frames: Sequence[Frame], title: str) -> str:
             '<svg xmlns="http://www.w3.org/2000/svg" class="av" role="img"',
             f'aria-labelledby="title desc" width="{size[0]}" height="{size[1]}"',
             f'viewBox="0 0 {size[0]} {size[1]}">',
-            f'<title id="title">{escape(title)}</title>',
-            f'<desc id="desc">{escape(". ".join([*said, *found]))}</desc>',
+            f'<title id="title">{escape(title, quote=False)}</title>',
+            f'<desc id="desc">{escape(". ".join([*said, *found]), quote=False)}</desc>',
             f"<style>{STYLE}</style>",
             '<rect class="paper" width="100%" height="100%"/>',
             text(20, 26, textwrap.shorten(title, _LONGEST_TITLE, placeholder=" ..."), "head"),

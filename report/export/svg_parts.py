@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 import attrs
 
@@ -88,7 +88,7 @@ class Box:
     def svg(self) -> str:
         """Return the element."""
         rectangle = (
-            f'<rect class={quoteattr(f"box {self.classes}".strip())} x="{self.x:g}" '
+            f'<rect{_class("box", self.classes)} x="{self.x:g}" '
             f'y="{self.y:g}" width="{self.width:g}" height="{self.height:g}" rx="{self.round}"/>'
         )
         texts = [
@@ -111,7 +111,7 @@ def height_of(count: int) -> float:
 def text(x: float, y: float, shown: str, classes: str = "", anchor: str = "start") -> str:
     """Return a line of text."""
     how = f' class="{classes}"' * bool(classes) + f' text-anchor="{anchor}"' * (anchor != "start")
-    return f'<text x="{x:g}" y="{y:g}"{how}>{escape(shown)}</text>'
+    return f'<text x="{x:g}" y="{y:g}"{how}>{escape(shown, quote=False)}</text>'
 
 
 def line(start: Point, end: Point, classes: str = "", about: str = "") -> str:
@@ -138,18 +138,22 @@ def rising(start: Point, end: Point, classes: str = "", about: str = "") -> str:
 
 
 def _path(path: str, classes: str, about: str) -> str:
-    shown = quoteattr(f"line {classes}".strip())
-    title = f"<title>{escape(about)}</title>" if about else ""
+    opened = f"<path{_class('line', classes)} {path}"
     return (
-        f"<path class={shown} {path}>{title}</path>" if title else f"<path class={shown} {path}/>"
+        f"{opened}><title>{escape(about, quote=False)}</title></path>" if about else f"{opened}/>"
     )
+
+
+def _class(kind: str, more: str) -> str:
+    shown = f"{kind} {more}".strip()
+    return f' class="{shown}"'
 
 
 def circle(centre: Point, shown: str, classes: str, about: str) -> str:
     """Return a circle with a short text in it."""
     x, y = centre
-    how = quoteattr(f"box {classes}".strip())
+    title = f"<title>{escape(about, quote=False)}</title>"
     return (
-        f'<g><title>{escape(about)}</title><circle class={how} cx="{x:g}" cy="{y:g}" r="11"/>'
+        f'<g>{title}<circle{_class("box", classes)} cx="{x:g}" cy="{y:g}" r="11"/>'
         f"{text(x, y + 4, shown, anchor='middle')}</g>"
     )
